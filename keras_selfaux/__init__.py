@@ -1,0 +1,26 @@
+"""Multi-task networks whose tasks learn from each other in one direction.
+
+>>> model = keras_selfaux.SelfAuxModel(encoder, heads, auxiliaries="all")
+>>> model.compile("adam", loss="mse", weighting="auto_lambda")
+>>> model.fit(train, validation_data=val, meta_data=val)
+>>> model.export("saved_models/my_model/1")  # without the clones
+
+`SelfAuxModel` is the model, `TransferGraph` says which task teaches which,
+`weightings` holds the rules for task weights, and `layers` the parts of a
+branching network.
+"""
+
+from keras_selfaux import layers, losses, metrics, weightings
+from keras_selfaux._version import __version__
+from keras_selfaux.graph import TransferGraph
+from keras_selfaux.model import SelfAuxModel
+
+__all__ = [
+    "SelfAuxModel",
+    "TransferGraph",
+    "__version__",
+    "layers",
+    "losses",
+    "metrics",
+    "weightings",
+]

@@ -1,0 +1,95 @@
+"""What users pass to `compile`, sorted by task."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+
+from keras_selfaux._checks import check_positive, check_same_tasks, error
+from keras_selfaux._types import Task
+from keras_selfaux.losses import loss_for_task
+
+
+def losses_by_task(
+    loss: Any, tasks: Sequence[Task]
+) -> dict[Task, keras.losses.Loss]:
+    """Returns a loss per task from one for all or a dict by task."""
+    if loss is None:
+        raise error(
+            "`loss` is missing.",
+            received="loss=None",
+            remedy=f"Pass one loss for all tasks, or a dict by task {tasks}.",
+        )
+    if isinstance(loss, (list, tuple)):
+        loss = _by_position("loss", loss, tasks)
+    if not isinstance(loss, Mapping) or "class_name" in loss:
+        loss = dict.fromkeys(tasks, loss)
+    check_same_tasks("loss", loss, tasks)
+    return {task: loss_for_task(loss[task], task) for task in tasks}
+
+
+def loss_weights_by_task(
+    loss_weights: Any, tasks: Sequence[Task]
+) -> dict[Task, float]:
+    """Returns a number per task; tasks without one get 1."""
+    if loss_weights is None:
+        return dict.fromkeys(tasks, 1.0)
+    if isinstance(loss_weights, (int, float)):
+        loss_weights = dict.fromkeys(tasks, loss_weights)
+    if isinstance(loss_weights, (list, tuple)):
+        loss_weights = _by_position("loss_weights", loss_weights, tasks)
+    _check_known("loss_weights", loss_weights, tasks)
+    weights = {task: loss_weights.get(task, 1.0) for task in tasks}
+    for task, weight in weights.items():
+        check_positive(f"loss_weights[{task!r}]", weight, zero=True)
+    return {task: float(weight) for task, weight in weights.items()}
+
+
+def metrics_by_task(
+    metrics: Any, tasks: Sequence[Task]
+) -> dict[Task, list[Any]]:
+    """Returns a list of metrics per task.
+
+    Metrics for all tasks are copied, since each keeps a state.
+    """
+    if not metrics:
+        return {}
+    if isinstance(metrics, Mapping) and "class_name" not in metrics:
+        _check_known("metrics", metrics, tasks)
+        return {task: _as_list(metrics[task]) for task in metrics}
+    return {
+        task: [_copied(metric) for metric in _as_list(metrics)]
+        for task in tasks
+    }
+
+
+def _by_position(
+    name: str, values: Sequence[Any], tasks: Sequence[Task]
+) -> dict[Task, Any]:
+    if len(values) != len(tasks):
+        raise error(
+            f"`{name}` must have one entry per task.",
+            received=f"{len(values)} entries for {len(tasks)} tasks",
+            remedy=f"Pass a dict by task, {list(tasks)}.",
+        )
+    return dict(zip(tasks, values, strict=True))
+
+
+def _check_known(name: str, values: Any, tasks: Sequence[Task]) -> None:
+    unknown = sorted(set(values) - set(tasks))
+    if unknown:
+        raise error(
+            f"`{name}` names tasks that the model does not have.",
+            received=f"{unknown}",
+            remedy=f"Use the names {list(tasks)}.",
+        )
+
+
+def _as_list(metrics: Any) -> list[Any]:
+    return list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
+
+
+def _copied(metric: Any) -> Any:
+    if not isinstance(metric, keras.metrics.Metric):
+        return metric
+    return type(metric).from_config(metric.get_config())

@@ -1,0 +1,128 @@
+"""Training and meta batches side by side, from any data Keras takes.
+
+Keras's own data adapters do the work. They are not public, so this file is
+the one place that names them.
+"""
+
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from keras.src.trainers.data_adapters import array_slicing, get_data_adapter
+from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+
+from keras_selfaux._checks import error
+
+
+class PairedBatch(NamedTuple):
+    """A training batch and the meta batch that goes with it.
+
+    Attributes:
+        train: `(x, y)` or `(x, y, sample_weight)`.
+        meta: The same of the meta data.
+    """
+
+    train: Any
+    meta: Any
+
+
+class PairedAdapter(DataAdapter):
+    """Feeds `fit` with `PairedBatch`es; an epoch is one of the train data.
+
+    Args:
+        train: Adapter of the training data.
+        meta: Adapter of the meta data, repeated as needed.
+    """
+
+    def __init__(self, train: DataAdapter, meta: DataAdapter) -> None:
+        self._train = train
+        self._meta = meta
+
+    def get_tf_dataset(self) -> Any:
+        """Returns the pairs as a `tf.data.Dataset`."""
+        pair = (
+            self._train.get_tf_dataset(),
+            self._meta.get_tf_dataset().repeat(),
+        )
+        return tf.data.Dataset.zip(pair).map(PairedBatch)
+
+    @property
+    def num_batches(self) -> int | None:
+        """Number of batches of the training data, if known."""
+        count: int | None = self._train.num_batches
+        return count
+
+    @property
+    def batch_size(self) -> int | None:
+        """Batch size of the training data, if known."""
+        size: int | None = self._train.batch_size
+        return size
+
+    def on_epoch_begin(self) -> None:
+        """Tells both data sets that an epoch begins."""
+        self._train.on_epoch_begin()
+        self._meta.on_epoch_begin()
+
+    def on_epoch_end(self) -> None:
+        """Tells both data sets that an epoch ended."""
+        self._train.on_epoch_end()
+        self._meta.on_epoch_end()
+
+
+def pair_fit_arguments(
+    arguments: dict[str, Any], meta_data: Any
+) -> dict[str, Any]:
+    """Replaces the data in the arguments of `fit` by paired data.
+
+    Args:
+        arguments: The arguments of `keras.Model.fit`, by name.
+        meta_data: A `tf.data.Dataset` or `PyDataset` of batches, or a tuple
+            `(x, y)` or `(x, y, sample_weight)` of arrays, which are shuffled
+            and batched as the training data are.
+
+    Returns:
+        New arguments.
+    """
+    arguments = dict(arguments)
+    x, y = arguments.pop("x", None), arguments.pop("y", None)
+    weight = arguments.pop("sample_weight", None)
+    split = arguments.pop("validation_split", 0.0)
+    if split and arguments.get("validation_data") is None:
+        (x, y, weight), arguments["validation_data"] = (
+            array_slicing.train_validation_split(
+                (x, y, weight), validation_split=split
+            )
+        )
+    # The default only concerns arrays; Keras warns about it for the rest.
+    shuffle = arguments.pop("shuffle", True)
+    train = get_data_adapter(
+        x=x,
+        y=y,
+        sample_weight=weight,
+        batch_size=arguments.get("batch_size"),
+        steps_per_epoch=arguments.get("steps_per_epoch"),
+        shuffle=shuffle and not isinstance(x, tf.data.Dataset),
+        class_weight=arguments.pop("class_weight", None),
+    )
+    meta = _meta_adapter(meta_data, train.batch_size)
+    return {**arguments, "x": PairedAdapter(train, meta)}
+
+
+def _meta_adapter(meta_data: Any, batch_size: int | None) -> DataAdapter:
+    if isinstance(meta_data, (tf.data.Dataset, keras.utils.PyDataset)):
+        return get_data_adapter(x=meta_data)
+    if not isinstance(meta_data, (tuple, list)) or len(meta_data) not in (2, 3):
+        raise error(
+            "`meta_data` must be a tf.data.Dataset, a PyDataset, or a tuple "
+            "(x, y) or (x, y, sample_weight) of arrays.",
+            received=f"{type(meta_data).__name__}",
+            remedy="Pass held-out data in one of these forms.",
+        )
+    x, y, *rest = meta_data
+    return get_data_adapter(
+        x=x,
+        y=y,
+        sample_weight=rest[0] if rest else None,
+        batch_size=batch_size,
+        shuffle=True,
+    )

@@ -1,0 +1,133 @@
+"""`Objective`: the losses of primaries and clones from their predictions."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from keras_selfaux._stacking import Nodes
+from keras_selfaux._types import Edge, PerTask, Task, Tensor
+from keras_selfaux.losses import masked_loss
+
+
+class EdgeLosses(NamedTuple):
+    """The losses of n edges as fractions, in a fixed order.
+
+    Attributes:
+        numerators: Tensor of shape `(n,)`, float32.
+        denominators: Tensor of shape `(n,)`, float32.
+        present: `{edge: bool mask}` of the labels present, or `None` where
+            none can be missing.
+    """
+
+    numerators: Tensor
+    denominators: Tensor
+    present: dict[Edge, Tensor | None]
+
+
+class Objective:
+    """Computes the loss of every edge, those of one kind at once.
+
+    An edge `(source, target)` has the source's loss on the source's labels.
+    Edges whose losses are of one config and whose labels and predictions
+    are of one shape are computed as one batch.
+
+    Args:
+        losses: `{task: keras.losses.Loss}`.
+    """
+
+    def __init__(self, losses: PerTask[keras.losses.Loss]) -> None:
+        self.losses = dict(losses)
+        self._keys = {task: _key(loss) for task, loss in losses.items()}
+
+    def __call__(
+        self,
+        outputs: Iterable[tuple[Sequence[Edge], Nodes]],
+        labels: PerTask[Tensor],
+        sample_weights: PerTask[Tensor | None],
+        order: Sequence[Edge],
+    ) -> EdgeLosses:
+        """Returns the losses of the edges, in the given order.
+
+        Args:
+            outputs: Pairs of edges and the nodes of their predictions.
+            labels: `{task: y_true}`.
+            sample_weights: `{task: weights}` or `None` for a task.
+            order: The edges of the result.
+        """
+        found: list[Edge] = []
+        numerators, denominators = [], []
+        present: dict[Edge, Tensor | None] = {}
+        for edges, nodes in outputs:
+            for members in self._alike(edges, labels, sample_weights):
+                chosen = [edges[i] for i in members]
+                result = masked_loss(
+                    self.losses[chosen[0][0]],
+                    _of_sources(chosen, labels),
+                    nodes.take(members).stacked,
+                    _of_sources(chosen, sample_weights),
+                )
+                found += chosen
+                numerators.append(result.numerator)
+                denominators.append(result.denominator)
+                masks = result.present
+                for i, edge in enumerate(chosen):
+                    present[edge] = None if masks is None else masks[i]
+        places = [found.index(edge) for edge in order]
+        return EdgeLosses(
+            _ordered(numerators, places),
+            _ordered(denominators, places),
+            present,
+        )
+
+    def _alike(
+        self,
+        edges: Sequence[Edge],
+        labels: PerTask[Tensor],
+        sample_weights: PerTask[Tensor | None],
+    ) -> list[list[int]]:
+        """Splits edges into groups that can be computed at once."""
+        groups: dict[Any, list[int]] = {}
+        for i, (source, _) in enumerate(edges):
+            key = (
+                self._keys[source],
+                _spec(labels[source]),
+                _spec(sample_weights[source]),
+            )
+            groups.setdefault(key, []).append(i)
+        return list(groups.values())
+
+
+def _key(loss: keras.losses.Loss) -> str:
+    """Returns a text that is equal for losses that compute the same."""
+    if type(loss).get_config is keras.losses.Loss.get_config:
+        # The class may keep settings that its config does not show.
+        return str(id(loss))
+    config = {**loss.get_config(), "name": None}
+    return f"{type(loss)} {loss.dtype} {config!r}"
+
+
+def _spec(value: Tensor | None) -> Any:
+    if value is None:
+        return None
+    return tuple(value.shape), str(value.dtype)
+
+
+def _of_sources(
+    edges: Sequence[Edge], values: Mapping[Task, Tensor | None]
+) -> Tensor | None:
+    """Stacks the values of the edges' sources: `(n, batch, ...)`."""
+    sources = [source for source, _ in edges]
+    distinct = list(dict.fromkeys(sources))
+    if values[distinct[0]] is None:
+        return None
+    nodes = Nodes(stacked=ops.stack([values[s] for s in distinct]))
+    return nodes.take([distinct.index(s) for s in sources]).stacked
+
+
+def _ordered(parts: Sequence[Tensor], places: Sequence[int]) -> Tensor:
+    if not parts:
+        return ops.zeros((0,), dtype="float32")
+    values = parts[0] if len(parts) == 1 else ops.concatenate(parts)
+    return Nodes(stacked=values).take(places).stacked

@@ -1,0 +1,59 @@
+"""Keras serialisation and the `get` function that every family shares."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import keras
+
+from keras_selfaux._checks import error
+
+PACKAGE = "keras_selfaux"
+
+_Class = TypeVar("_Class", bound=type)
+
+
+def register(cls: _Class) -> _Class:
+    """Registers `cls` with Keras as `keras_selfaux>ClassName`.
+
+    A registered object comes back from `keras.models.load_model` without
+    `custom_objects`.
+    """
+    registered: _Class = keras.saving.register_keras_serializable(PACKAGE)(cls)
+    return registered
+
+
+def resolve(
+    identifier: Any,
+    *,
+    argument: str,
+    base: type,
+    names: Mapping[str, Callable[[], Any]],
+) -> Any:
+    """Turns a name, a config dict or an instance into an instance.
+
+    Args:
+        identifier: A key of `names`, a dict made by Keras's
+            `serialize_keras_object`, or an instance of `base`.
+        argument: The name of the user's argument, for messages.
+        base: The family's base class.
+        names: Maps each accepted name to a constructor without arguments.
+
+    Returns:
+        An instance of `base`.
+
+    Raises:
+        ValueError: If `identifier` is none of these.
+    """
+    value = identifier
+    if isinstance(value, str) and value in names:
+        return names[value]()
+    if isinstance(value, dict) and "class_name" in value:
+        value = keras.saving.deserialize_keras_object(value)
+    if isinstance(value, base):
+        return value
+    raise error(
+        f"`{argument}` must be a known name, a config dict or an instance of "
+        f"{base.__name__}.",
+        received=f"{argument}={identifier!r}",
+        remedy=f"Known names: {sorted(names)}.",
+    )

@@ -1,0 +1,305 @@
+"""The kinds of layers that stack, and how each runs as one product.
+
+A stacked layer holds the weights of N equal layers with a leading axis of
+length N. It is called with `inputs` of shape `(G, batch, ...)` and a
+`table` of G rows of K module numbers: row g lists the modules that read
+input g. The result has shape `(G * K, batch, ...)`, row by row.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_selfaux._stacking._nodes import take_static
+from keras_selfaux._stacking._template import Template, shift_seeds
+from keras_selfaux._types import Layer, Shape, Tensor
+
+Table = Sequence[Sequence[int]]
+
+
+class StackedLayer(keras.layers.Layer):
+    """The weights of N equal layers of one kind; subclasses run them.
+
+    Args:
+        templates: N templates of equal config.
+        first_index: Number of the first copy, for explicit seeds.
+        fresh: Whether to draw new weights even from built templates.
+    """
+
+    def __init__(
+        self,
+        templates: Sequence[Template],
+        *,
+        first_index: int = 0,
+        fresh: bool = False,
+    ) -> None:
+        template = templates[0].layer
+        super().__init__(name=template.name, dtype=template.dtype_policy)
+        self.count = len(templates)
+        self.first_index = first_index
+        self._templates = list(templates)
+        self._fresh = fresh
+        self._names: list[str] = []
+
+    def build(self, input_shape: Shape) -> None:
+        """Creates the stacked weights for modules of `input_shape`."""
+        probe = self._templates[0].copy()
+        probe.build(input_shape)
+        for number, variable in enumerate(probe.weights):
+            self._names.append(variable.name)
+            initializer = self._initializer(probe, number)
+            stacked = self.add_weight(
+                name=variable.name,
+                shape=(self.count, *variable.shape),
+                dtype=variable.dtype,
+                initializer=initializer,
+                regularizer=variable.regularizer,
+                trainable=variable.trainable,
+            )
+            setattr(self, f"stacked_{variable.name}", stacked)
+
+    def _initializer(self, probe: Layer, number: int) -> Callable[..., Tensor]:
+        """Returns what gives the initial value of the number-th weight."""
+        given = [
+            None if self._fresh else t.initial_weights for t in self._templates
+        ]
+        name = probe.weights[number].name
+        own = getattr(probe, f"{name}_initializer")
+        config = keras.saving.serialize_keras_object(own)
+        random = "seed" in config["config"]
+        if random and config["config"]["seed"] is not None:
+            config = shift_seeds(config, self.first_index)
+        if random:
+            # One generator for all copies: a new draw at every call.
+            seed = config["config"]["seed"]
+            config["config"]["seed"] = keras.random.SeedGenerator(
+                seed if type(seed) is int else None
+            )
+            own = type(own).from_config(config["config"])
+
+        def initialize(shape: Shape, dtype: str | None = None) -> Tensor:
+            if not random and all(weights is None for weights in given):
+                value = ops.convert_to_tensor(own(shape[1:], dtype=dtype))
+                return ops.broadcast_to(value[None], shape)
+            return ops.stack(
+                [
+                    own(shape[1:], dtype=dtype)
+                    if weights is None
+                    else ops.cast(weights[number], dtype)
+                    for weights in given
+                ]
+            )
+
+        return initialize
+
+    def arranged(self, name: str, table: Table) -> Tensor:
+        """Returns a weight as `(G, K, ...)`, laid out by `table`."""
+        weight = getattr(self, f"stacked_{name}")
+        modules = [module for row in table for module in row]
+        values = take_static(ops.convert_to_tensor(weight), modules)
+        return ops.reshape(
+            values, (len(table), len(table[0]), *weight.shape[1:])
+        )
+
+    def aligned(self, name: str, table: Table, rank: int) -> Tensor:
+        """Returns a weight as `(G * K, 1, ..., 1, *shape)` of this rank."""
+        weight = self.arranged(name, table)
+        shape = tuple(weight.shape[2:])
+        ones = (1,) * (rank - 1 - len(shape))
+        return ops.reshape(weight, (-1, *ones, *shape))
+
+    @property
+    def module_variables(self) -> list[Any]:
+        """The stacked variables, in the order of the layer's weights."""
+        return [getattr(self, f"stacked_{name}") for name in self._names]
+
+    @property
+    def template(self) -> Layer:
+        """The layer whose config all modules share."""
+        return self._templates[0].layer
+
+
+class StackedDense(StackedLayer):
+    """N `Dense` layers or convolutions with kernels of size 1."""
+
+    def call(self, inputs: Tensor, table: Table) -> Tensor:
+        """Applies the modules of row g of `table` to `inputs[g]`."""
+        kernel = self.arranged("kernel", table)
+        kernel = ops.reshape(kernel, (*kernel.shape[:2], *kernel.shape[-2:]))
+        outputs = fan_out_matmul(inputs, kernel)
+        if self.template.use_bias:
+            rank = len(outputs.shape)
+            outputs = outputs + self.aligned("bias", table, rank)
+        return self.template.activation(outputs)
+
+
+class StackedEinsumDense(StackedLayer):
+    """N `EinsumDense` layers."""
+
+    def call(self, inputs: Tensor, table: Table) -> Tensor:
+        """Applies the modules of row g of `table` to `inputs[g]`."""
+        inputs = fan_out(inputs, len(table[0]))
+        kernel = self.arranged("kernel", table)
+        kernel = ops.reshape(kernel, (-1, *kernel.shape[2:]))
+        left, right, output = _einsum_operands(self.template.equation)
+        stack = next(c for c in "nmklzyxw" if c not in left + right + output)
+        outputs = ops.einsum(
+            f"{stack}{left},{stack}{right}->{stack}{output}", inputs, kernel
+        )
+        if "bias" in self._names:
+            rank = len(outputs.shape)
+            outputs = outputs + self.aligned("bias", table, rank)
+        if self.template.activation is not None:
+            outputs = self.template.activation(outputs)
+        return outputs
+
+
+class StackedLayerNormalization(StackedLayer):
+    """N `LayerNormalization` layers over the last axis."""
+
+    def __init__(self, templates: Sequence[Template], **kwargs: Any) -> None:
+        super().__init__(templates, **kwargs)
+        config = self.template.get_config()
+        config = {**config, "axis": -1, "scale": False, "center": False}
+        self.normalize = type(self.template).from_config(config)
+
+    def call(self, inputs: Tensor, table: Table) -> Tensor:
+        """Applies the modules of row g of `table` to `inputs[g]`."""
+        outputs = fan_out(fold(self.normalize, inputs), len(table[0]))
+        rank = len(outputs.shape)
+        if "gamma" in self._names:
+            outputs = outputs * self.aligned("gamma", table, rank)
+        if "beta" in self._names:
+            outputs = outputs + self.aligned("beta", table, rank)
+        return outputs
+
+
+def stacked_kind(layer: Layer) -> type[StackedLayer] | None:
+    """Returns the class that runs copies of `layer` as one, if there is one.
+
+    Args:
+        layer: A Keras layer. Subclasses of Keras's layers do not stack: they
+            may compute anything.
+    """
+    kind = _KINDS.get(type(layer))
+    if kind is None or not _has_plain_weights(layer):
+        return None
+    if kind is StackedDense and hasattr(layer, "kernel_size"):
+        sizes = (*layer.kernel_size, *layer.strides, layer.groups)
+        pointwise = all(size == 1 for size in sizes)
+        last = layer.data_format == "channels_last"
+        return kind if pointwise and last else None
+    if kind is StackedLayerNormalization and layer.axis not in (-1, [-1]):
+        return None
+    return kind
+
+
+def folds(layer: Layer) -> bool:
+    """Says whether a layer has no weights and treats every sample alone."""
+    return (
+        type(layer) in _WEIGHTLESS
+        and getattr(layer, "noise_shape", None) is None
+        and layer.activity_regularizer is None
+    )
+
+
+def is_random(layer: Layer) -> bool:
+    """Says whether a layer draws random numbers in training."""
+    return hasattr(layer, "seed_generator")
+
+
+def _has_plain_weights(layer: Layer) -> bool:
+    """Says whether stacking leaves what regularises the weights as it is."""
+    settings = vars(layer)
+    elementwise = (
+        keras.regularizers.L1,
+        keras.regularizers.L2,
+        keras.regularizers.L1L2,
+    )
+    return (
+        layer.activity_regularizer is None
+        and not getattr(layer, "lora_rank", None)
+        and getattr(layer, "quantization_mode", None) is None
+        and all(
+            value is None or type(value) in elementwise
+            for name, value in settings.items()
+            if name.endswith("_regularizer")
+        )
+        and all(
+            value is None
+            for name, value in settings.items()
+            if name.endswith("_constraint")
+        )
+    )
+
+
+_KINDS: dict[type, type[StackedLayer]] = {
+    keras.layers.Dense: StackedDense,
+    keras.layers.Conv1D: StackedDense,
+    keras.layers.Conv2D: StackedDense,
+    keras.layers.Conv3D: StackedDense,
+    keras.layers.EinsumDense: StackedEinsumDense,
+    keras.layers.LayerNormalization: StackedLayerNormalization,
+}
+
+_WEIGHTLESS = frozenset(
+    getattr(keras.layers, name)
+    for name in (
+        "Activation Identity ReLU LeakyReLU ELU Softmax Rescaling "
+        "Dropout GaussianDropout GaussianNoise SpatialDropout1D "
+        "SpatialDropout2D SpatialDropout3D Flatten Reshape Permute "
+        "RepeatVector UnitNormalization "
+        "GlobalAveragePooling1D GlobalAveragePooling2D "
+        "GlobalMaxPooling1D GlobalMaxPooling2D "
+        "AveragePooling1D AveragePooling2D MaxPooling1D MaxPooling2D "
+        "UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D"
+    ).split()
+)
+
+
+def fan_out(inputs: Tensor, count: int) -> Tensor:
+    """Repeats each of G inputs `count` times: `(G * count, batch, ...)`."""
+    return inputs if count == 1 else ops.repeat(inputs, count, axis=0)
+
+
+def fold(layer: Layer, inputs: Tensor, **kwargs: Any) -> Tensor:
+    """Runs a layer without weights on all nodes as if they were samples."""
+    shape = ops.shape(inputs)
+    outputs = layer(ops.reshape(inputs, (-1, *shape[2:])), **kwargs)
+    return ops.reshape(outputs, (*shape[:2], *ops.shape(outputs)[1:]))
+
+
+def fan_out_matmul(inputs: Tensor, kernel: Tensor) -> Tensor:
+    """Multiplies each of G inputs by its own K kernels in one product.
+
+    The K kernels of an input stand side by side in one wide matrix: the
+    input is read once and never repeated.
+
+    Args:
+        inputs: Tensor of shape `(G, batch, ..., C)`.
+        kernel: Tensor of shape `(G, K, C, D)`.
+
+    Returns:
+        Tensor of shape `(G * K, batch, ..., D)`.
+    """
+    groups, fan, channels, units = kernel.shape
+    middle = ops.shape(inputs)[1:-1]
+    rows = ops.reshape(inputs, (groups, -1, channels))
+    if fan == 1:
+        outputs = ops.matmul(rows, ops.squeeze(kernel, 1))
+    else:
+        wide = ops.reshape(
+            ops.transpose(kernel, (0, 2, 1, 3)), (groups, channels, fan * units)
+        )
+        outputs = ops.matmul(rows, wide)
+        outputs = ops.reshape(outputs, (groups, -1, fan, units))
+        outputs = ops.transpose(outputs, (0, 2, 1, 3))
+    return ops.reshape(outputs, (groups * fan, *middle, units))
+
+
+def _einsum_operands(equation: str) -> tuple[str, str, str]:
+    inputs, output = equation.split("->")
+    left, right = inputs.split(",")
+    return left, right, output

@@ -1,0 +1,100 @@
+"""`Template`: a layer that is copied by config, never run itself."""
+
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_selfaux._types import Layer, Shape, Tensor
+
+
+class Template:
+    """Holds a layer to copy, without making it a part of any other layer.
+
+    Keras tracks and saves every layer that it finds as an attribute of
+    another. A template must be neither: only its copies train.
+
+    Args:
+        layer: A Keras layer or model, built or not.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+
+    def copy(self, index: int = 0, name: str | None = None) -> Layer:
+        """Returns a new layer of the same config with fresh weights.
+
+        Args:
+            index: Shifts every explicit seed in the config, so that copies
+                of a seeded layer differ from each other.
+            name: The copy's name. Defaults to the template's.
+        """
+        config = shift_seeds(self.layer.get_config(), index)
+        if name is not None:
+            config = {**config, "name": name}
+        return type(self.layer).from_config(config)
+
+    @property
+    def initial_weights(self) -> list[np.ndarray] | None:
+        """The template's own weights if it was built, else `None`."""
+        if not self.layer.built or not self.layer.weights:
+            return None
+        weights: list[np.ndarray] = self.layer.get_weights()
+        return weights
+
+    @property
+    def key(self) -> str:
+        """A text that is equal for layers that differ in name only."""
+        config = keras.saving.serialize_keras_object(self.layer)
+        return repr(_without(config, ("name", "build_config", "shared_id")))
+
+    def serialize(self) -> dict[str, Any]:
+        """Returns the layer's config in Keras's serialised form."""
+        config: dict[str, Any] = keras.saving.serialize_keras_object(self.layer)
+        return config
+
+
+def shift_seeds(config: Any, index: int) -> Any:
+    """Returns the config with `index` added to every integer seed in it."""
+    if isinstance(config, dict):
+        return {
+            key: value + index
+            if key == "seed" and type(value) is int
+            else shift_seeds(value, index)
+            for key, value in config.items()
+        }
+    if isinstance(config, (list, tuple)):
+        return type(config)(shift_seeds(value, index) for value in config)
+    return config
+
+
+def symbolic_input(shape: Any, dtype: str | None = None) -> Tensor:
+    """Returns `keras.Input`s for a shape, or a dict or list of shapes.
+
+    Args:
+        shape: A tuple with the batch axis, or a dict, list or tuple of such.
+        dtype: The inputs' dtype. Defaults to `keras.config.floatx()`.
+    """
+    if isinstance(shape, dict):
+        return {k: symbolic_input(v, dtype) for k, v in shape.items()}
+    if all(d is None or isinstance(d, int) for d in shape):
+        return keras.Input(batch_shape=(None, *shape[1:]), dtype=dtype)
+    return [symbolic_input(item, dtype) for item in shape]
+
+
+def output_of(layer: Layer, shape: Any) -> tuple[Shape, str]:
+    """Returns shape and dtype of a layer's output, building the layer."""
+    output = layer(symbolic_input(shape))
+    return tuple(output.shape), output.dtype
+
+
+def _without(config: Any, keys: tuple[str, ...]) -> Any:
+    if isinstance(config, dict):
+        return {
+            key: _without(value, keys)
+            for key, value in config.items()
+            if key not in keys
+        }
+    if isinstance(config, (list, tuple)):
+        return [_without(value, keys) for value in config]
+    return config

@@ -1,0 +1,266 @@
+"""One training step, and what it shares with evaluation.
+
+The step follows one rule: L(θ, n), the vector of all losses, is a pure
+function of the weights θ and the non-trainable state n. However often it is
+evaluated, state moves once, from the first evaluation alone.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+from keras import ops
+
+from keras_selfaux import _gradients
+from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._meta_data import PairedBatch
+from keras_selfaux._objective import EdgeLosses
+from keras_selfaux._types import Edge, Task, Tensor
+from keras_selfaux.distribution import num_replicas, replica_sum
+
+
+class Batch(NamedTuple):
+    """A batch with labels and sample weights sorted by task."""
+
+    x: Any
+    y: dict[Task, Tensor]
+    sample_weight: dict[Task, Tensor | None]
+
+    @property
+    def size(self) -> Tensor:
+        """The number of samples."""
+        return ops.shape(next(iter(self.y.values())))[0]
+
+
+class Evaluation(NamedTuple):
+    """What L(θ, n) returns.
+
+    Attributes:
+        losses: The losses as fractions, as far as this replica knows them.
+        shares: Tensor of shape `(n,)`: what this replica adds to each loss.
+        additional: What this replica adds to the regularisation.
+        predictions: `{task: prediction}`.
+        updates: Pairs of a non-trainable variable and its new value.
+    """
+
+    losses: EdgeLosses
+    shares: Tensor
+    additional: Tensor
+    predictions: dict[Task, Tensor]
+    updates: list[tuple[Any, Tensor]]
+
+
+def as_batch(data: Any, tasks: Sequence[Task]) -> Batch:
+    """Sorts `(x, y)` or `(x, y, sample_weight)` by task.
+
+    Raises:
+        ValueError: If labels or sample weights do not fit the tasks.
+    """
+    x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+    if isinstance(y, (list, tuple)) and len(y) == len(tasks):
+        y = dict(zip(tasks, y, strict=True))
+    if not isinstance(y, Mapping):
+        if len(tasks) != 1 or y is None:
+            raise error(
+                "Labels `y` must be a dict {task: labels}.",
+                received=f"{type(y).__name__}",
+                remedy=f"Pass a dict with the keys {list(tasks)}.",
+            )
+        y = {tasks[0]: y}
+    check_same_tasks("y", y, tasks)
+    if isinstance(weight, (list, tuple)) and len(weight) == len(tasks):
+        weight = dict(zip(tasks, weight, strict=True))
+    if not isinstance(weight, Mapping):
+        weight = dict.fromkeys(tasks, weight)
+    unknown = sorted(set(weight) - set(tasks))
+    if unknown:
+        raise error(
+            "`sample_weight` names tasks that the model does not have.",
+            received=f"{unknown}",
+            remedy=f"Use the names {list(tasks)}.",
+        )
+    weights = {task: weight.get(task) for task in tasks}
+    return Batch(
+        x,
+        {task: ops.convert_to_tensor(y[task]) for task in tasks},
+        {t: None if w is None else ops.convert_to_tensor(w)
+         for t, w in weights.items()},
+    )  # fmt: skip
+
+
+def shares_of(losses: EdgeLosses, scales: Sequence[float]) -> Tensor:
+    """Returns what this replica adds to each loss of the global batch."""
+    totals = replica_sum(ops.stop_gradient(losses.denominators))
+    if num_replicas() == 1:
+        totals = losses.denominators
+    shares = ops.divide_no_nan(losses.numerators, totals)
+    return shares * ops.convert_to_tensor(list(scales), "float32")
+
+
+def evaluate(
+    model: Any, theta: Sequence[Tensor], batch: Batch, *, clones: bool
+) -> Evaluation:
+    """Evaluates L(θ, n) in training mode, without side effects.
+
+    Args:
+        model: The `SelfAuxModel`, built and compiled.
+        theta: Values for its trainable variables.
+        batch: The data.
+        clones: Whether to compute the clones; without, there are the
+            primaries' losses alone.
+    """
+    bank, edges = model.head_bank, model.weighting.edges
+    count = len(edges) if clones else len(model.transfer_graph.tasks)
+    mapping = list(zip(model.trainable_variables, theta, strict=True))
+    with keras.StatelessScope(mapping, collect_losses=True) as scope:
+        features = model.features(batch.x, training=True)
+        primaries = bank.primaries(features, training=True)
+        predictions = bank.by_task(primaries)
+        outputs = list(primaries)
+        if clones:
+            outputs += bank.clones(features, training=True)
+        losses = model.objective(
+            outputs, batch.y, batch.sample_weight, edges[:count]
+        )
+        additional = regularization(model)
+    updates = [
+        (variable, value)
+        for variable in model.non_trainable_variables
+        if (value := scope.get_current_value(variable)) is not None
+    ]
+    shares = shares_of(losses, model.edge_scales[:count])
+    return Evaluation(losses, shares, additional, predictions, updates)
+
+
+def regularization(model: Any) -> Tensor:
+    """Returns this replica's share of what layers add to the loss."""
+    total = ops.zeros((), "float32")
+    for loss in model.losses:
+        total = total + ops.sum(ops.cast(loss, "float32"))
+    return total / num_replicas()
+
+
+def train(model: Any, data: Any) -> dict[str, Tensor]:
+    """Takes one training step and returns the logs."""
+    train_data, meta_data = split_pair(data)
+    batch = as_batch(train_data, model.transfer_graph.tasks)
+    model.build(keras.tree.map_structure(lambda v: tuple(v.shape), batch.x))
+    theta = [ops.copy(v.value) for v in model.trainable_variables]
+    optimizer = model.optimizer
+
+    def objective(theta: Sequence[Tensor]) -> tuple[Tensor, Any]:
+        evaluation = evaluate(model, theta, batch, clones=True)
+        values = replica_sum(ops.stop_gradient(evaluation.shares))
+        weights = ops.stop_gradient(model.weighting(values))
+        total = ops.sum(weights * evaluation.shares) + evaluation.additional
+        return optimizer.scale_loss(total), (evaluation, total)
+
+    (evaluation, total), gradient = _gradients.value_and_gradient(
+        objective, theta
+    )
+    if model.weighting.needs_meta_data:
+        meta_batch = as_batch(meta_data, model.transfer_graph.tasks)
+        _update_weighting(model, theta, gradient, batch, meta_batch)
+    for variable, value in evaluation.updates:
+        variable.assign(value)
+    optimizer.apply_gradients(
+        zip(gradient, model.trainable_variables, strict=True)
+    )
+    count = len(model.transfer_graph.tasks)
+    model.loss_tracker.update_state(
+        evaluation.losses.numerators[:count],
+        evaluation.losses.denominators[:count],
+        batch.size,
+        objective=replica_sum(total),
+    )
+    model.update_metrics(
+        batch, evaluation.predictions, evaluation.losses.present
+    )
+    logs: dict[str, Tensor] = model.get_metrics_result()
+    return logs
+
+
+def _update_weighting(
+    model: Any,
+    theta: Sequence[Tensor],
+    scaled_gradient: Sequence[Tensor | None],
+    batch: Batch,
+    meta_batch: Batch,
+) -> None:
+    """Hands the weighting the exact gradient of the meta loss by ω."""
+    weighting, optimizer = model.weighting, model.optimizer
+
+    def update() -> None:
+        gradient = replica_sum(
+            _gradients.scale(scaled_gradient, 1 / optimizer.scale_loss(1.0))
+        )
+        rate = optimizer.learning_rate
+        virtual = _gradients.descend(theta, gradient, rate)
+
+        def meta_loss(theta: Sequence[Tensor]) -> tuple[Tensor, None]:
+            shares = evaluate(model, theta, meta_batch, clones=False).shares
+            return ops.sum(shares), None
+
+        def losses(theta: Sequence[Tensor]) -> Tensor:
+            return evaluate(model, theta, batch, clones=True).shares
+
+        _, direction = _gradients.value_and_gradient(meta_loss, virtual)
+        slopes = _gradients.directional_derivative(
+            losses, theta, replica_sum(direction)
+        )
+        weighting.update(-rate * replica_sum(slopes))
+
+    if weighting.update_every == 1:
+        update()
+        return
+    if num_replicas() > 1:
+        raise error(
+            "A weighting can be updated only at every step when several "
+            "replicas train together.",
+            received=f"update_every={weighting.update_every}",
+            remedy="Set update_every=1.",
+        )
+    due = ops.equal(optimizer.iterations % weighting.update_every, 0)
+    _gradients.run_if(due, update)
+
+
+def split_pair(data: Any) -> tuple[Any, Any]:
+    """Returns the training and the meta part of a step's data."""
+    if isinstance(data, tuple) and isinstance(data[0], PairedBatch):
+        data = data[0]  # `train_on_batch` wraps its input once more
+    if isinstance(data, PairedBatch):
+        return data.train, data.meta
+    return data, None
+
+
+def masks_as_weights(
+    present: Mapping[Edge, Tensor | None], batch: Batch, *, weighted: bool
+) -> dict[Task, Tensor]:
+    """Returns, per task, sample weights for metrics: 0 where missing."""
+    weights = {}
+    for task, labels in batch.y.items():
+        mask = present[task, task]
+        if mask is None:
+            mask = ops.ones_like(labels, dtype="float32")
+        mask = ops.cast(mask, "float32")
+        given = batch.sample_weight[task]
+        if weighted and given is not None:
+            given = ops.cast(given, "float32")
+            while len(given.shape) < len(mask.shape):
+                given = ops.expand_dims(given, -1)
+            mask = mask * given
+        weights[task] = mask
+    return weights
+
+
+def without_missing(
+    labels: Tensor, present: Tensor | None
+) -> Tensor:
+    """Returns labels with 0 where they are missing, for metrics."""
+    if present is None:
+        return labels
+    while len(present.shape) < len(labels.shape):
+        present = ops.expand_dims(present, -1)
+    if len(present.shape) > len(labels.shape):
+        present = ops.squeeze(present, -1)
+    return ops.where(present, labels, ops.zeros_like(labels))

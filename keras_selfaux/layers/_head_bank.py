@@ -1,0 +1,283 @@
+"""`HeadBank`: every task's head, and the clones that self-auxiliaries are."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._registry import register
+from keras_selfaux._stacking import LayerStack, Nodes, Template
+from keras_selfaux._stacking._template import output_of
+from keras_selfaux._types import Edge, Layer, Shape, Task, Tensor
+from keras_selfaux.graph import TransferGraph
+from keras_selfaux.layers._features import Features
+
+
+class EdgeOutputs(NamedTuple):
+    """Predictions of equal heads: node i belongs to edge i."""
+
+    edges: list[Edge]
+    nodes: Nodes
+
+
+class _Group(NamedTuple):
+    edges: list[Edge]
+    stack: LayerStack
+
+
+@register
+class HeadBank(keras.layers.Layer):
+    """Holds a primary head per task and a clone per edge of a graph.
+
+    A clone `source -> target` has the architecture of the source's head,
+    fresh weights of its own, and reads the target's features. Heads of one
+    architecture that read features of one shape run as one batched product
+    where their kind allows it, primaries and clones apart, so that
+    predicting never computes a clone.
+
+    Args:
+        heads: `{task: layer}`. The layers are templates: primaries and
+            clones are copies of them. A primary starts from its template's
+            weights if that was built.
+        graph: The `TransferGraph` whose edges get clones. Defaults to the
+            graph without edges.
+        stack: Whether equal heads are stacked where possible. Defaults to
+            `True`; `False` gives the same numbers, more slowly.
+
+    Call arguments:
+        inputs: `{task: features}`, tensors of shape `(batch, ...)`.
+        training: Whether dropout and the like are active.
+
+    Returns:
+        `{task: prediction}` of the primaries.
+
+    Raises:
+        ValueError: If the names of heads and tasks differ, or if a clone
+            cannot be wired to its target's features.
+    """
+
+    def __init__(
+        self,
+        heads: Mapping[Task, Layer],
+        graph: TransferGraph | None = None,
+        *,
+        stack: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        _check_heads(heads)
+        self.graph = graph or TransferGraph.empty(heads)
+        check_same_tasks("heads", heads, self.graph.tasks)
+        self._templates = {
+            task: Template(heads[task]) for task in self.graph.tasks
+        }
+        self._stack = stack
+        self.primary_stacks: list[LayerStack] = []
+        self.clone_stacks: list[LayerStack] = []
+        self._primary_groups: list[_Group] = []
+        self._clone_groups: list[_Group] = []
+
+    def build(self, input_shape: Mapping[Task, Shape]) -> None:
+        """Creates all heads for features of these shapes."""
+        check_same_tasks("features", input_shape, self.graph.tasks)
+        self._check_edges_fit(input_shape)
+        self._primary_groups = self._make_groups(
+            self.graph.primaries, input_shape, fresh=False
+        )
+        self._clone_groups = self._make_groups(
+            self.graph.edges, input_shape, fresh=True
+        )
+        self.primary_stacks.extend(g.stack for g in self._primary_groups)
+        self.clone_stacks.extend(g.stack for g in self._clone_groups)
+
+    def _make_groups(
+        self,
+        edges: Sequence[Edge],
+        shapes: Mapping[Task, Shape],
+        *,
+        fresh: bool,
+    ) -> list[_Group]:
+        """Makes a stack per head architecture and shape of features."""
+        members: dict[Any, list[Edge]] = {}
+        keys = {task: t.key for task, t in self._templates.items()}
+        for source, target in edges:
+            key = (keys[source], tuple(shapes[target][1:]))
+            members.setdefault(key, []).append((source, target))
+        groups = []
+        for members_of_group in members.values():
+            stack = LayerStack(
+                [self._templates[source] for source, _ in members_of_group],
+                stack=self._stack,
+                fresh=fresh,
+                # Seeds of clones follow upon those of primaries.
+                first_index=len(self.graph.tasks) if fresh else 0,
+            )
+            stack.build(tuple(shapes[members_of_group[0][1]]))
+            groups.append(_Group(members_of_group, stack))
+        return groups
+
+    def _check_edges_fit(self, shapes: Mapping[Task, Shape]) -> None:
+        """Raises unless each clone's output is shaped as its source's."""
+        known: dict[Any, Any] = {}
+
+        def output_shape(source: Task, target: Task) -> Any:
+            template = self._templates[source]
+            key = (source, tuple(shapes[target][1:]))
+            if key not in known:
+                try:
+                    shape, _ = output_of(template.copy(), shapes[target])
+                    known[key] = tuple(shape[1:])
+                except Exception as problem:
+                    # Whatever a foreign layer raises, the user is told
+                    # which edge it concerns.
+                    known[key] = problem
+            return known[key]
+
+        for source, target in (*self.graph.primaries, *self.graph.edges):
+            wanted = output_shape(source, source)
+            found = output_shape(source, target)
+            if isinstance(found, Exception) or found != wanted:
+                raise _misfit(source, target, shapes, wanted, found) from (
+                    found if isinstance(found, Exception) else None
+                )
+
+    def primaries(
+        self, features: Features, training: bool | None = None
+    ) -> list[EdgeOutputs]:
+        """Returns the primaries' predictions, group by group."""
+        return _run(self._primary_groups, features, training)
+
+    def clones(
+        self, features: Features, training: bool | None = None
+    ) -> list[EdgeOutputs]:
+        """Returns the clones' predictions, group by group."""
+        return _run(self._clone_groups, features, training)
+
+    def call(
+        self, inputs: Mapping[Task, Tensor], training: bool | None = None
+    ) -> dict[Task, Tensor]:
+        """Returns `{task: prediction}`."""
+        outputs = self.primaries(Features.from_dict(inputs), training)
+        return self.by_task(outputs)
+
+    def by_task(self, outputs: Iterable[EdgeOutputs]) -> dict[Task, Tensor]:
+        """Sorts the primaries' outputs into `{task: prediction}`."""
+        found = {
+            target: nodes[i]
+            for edges, nodes in outputs
+            for i, (_, target) in enumerate(edges)
+        }
+        return {task: found[task] for task in self.graph.tasks}
+
+    def plain_heads(self, features: Mapping[Task, Any]) -> dict[Task, Any]:
+        """Applies ordinary Keras layers with the primaries' weights.
+
+        Args:
+            features: `{task: symbolic features}`.
+
+        Returns:
+            `{task: symbolic prediction}`; each layer has its task's name.
+        """
+        outputs = {}
+        for edges, stack in self._primary_groups:
+            for module, (task, _) in enumerate(edges):
+                layer = stack.plain_layer(module, task, features[task])
+                outputs[task] = layer(features[task])
+        return {task: outputs[task] for task in self.graph.tasks}
+
+    @property
+    def num_clone_parameters(self) -> int:
+        """How many parameters the clones have."""
+        return sum(stack.count_params() for stack in self.clone_stacks)
+
+    def edge_weights(self, edge: Edge) -> list[Any]:
+        """Returns the weights of a primary `(t, t)` or clone, as arrays."""
+        stack, module = self._find(edge)
+        return stack.module_weights(module)
+
+    def set_edge_weights(self, edge: Edge, weights: Sequence[Any]) -> None:
+        """Sets the weights of a primary `(t, t)` or clone."""
+        stack, module = self._find(edge)
+        stack.set_module_weights(module, weights)
+
+    def _find(self, edge: Edge) -> tuple[LayerStack, int]:
+        for edges, stack in (*self._primary_groups, *self._clone_groups):
+            if tuple(edge) in edges:
+                return stack, edges.index(tuple(edge))
+        raise error(
+            "There is no head for this edge.",
+            received=f"edge={edge!r}",
+            remedy="Use (task, task) or an edge of the graph, once built.",
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config, with templates and graph serialised."""
+        return {
+            **super().get_config(),
+            "heads": {t: v.serialize() for t, v in self._templates.items()},
+            "graph": self.graph.get_config(),
+            "stack": self._stack,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "HeadBank":
+        """Returns the bank that `get_config` described."""
+        config = dict(config)
+        heads = config.pop("heads")
+        return cls(
+            {
+                task: keras.saving.deserialize_keras_object(head)
+                for task, head in heads.items()
+            },
+            TransferGraph.from_config(config.pop("graph")),
+            **config,
+        )
+
+
+def _run(
+    groups: Iterable[_Group], features: Features, training: bool | None
+) -> list[EdgeOutputs]:
+    outputs = []
+    for edges, stack in groups:
+        nodes, reads = features.select(target for _, target in edges)
+        modules = range(len(edges))
+        outputs.append(
+            EdgeOutputs(edges, stack.run(nodes, reads, modules, training))
+        )
+    return outputs
+
+
+def _check_heads(heads: Any) -> None:
+    if not isinstance(heads, Mapping) or not all(
+        isinstance(head, keras.layers.Layer) for head in heads.values()
+    ):
+        raise error(
+            "`heads` must be a dict {task: Keras layer}.",
+            received=f"heads={heads!r}",
+            remedy='Pass, say, {"seg": keras.layers.Dense(13)}.',
+        )
+
+
+def _misfit(
+    source: Task,
+    target: Task,
+    shapes: Mapping[Task, Shape],
+    wanted: Any,
+    found: Any,
+) -> ValueError:
+    received = f"features of {target!r} with shape {tuple(shapes[target])}"
+    if source == target:
+        return error(
+            f"The head of task {source!r} does not fit its features.",
+            received=f"{received} ({found})",
+            remedy="Change the head or the encoder's output.",
+        )
+    return error(
+        f"Self-auxiliary {source!r} -> {target!r} cannot be wired: the head "
+        f"of {source!r} was made for features of shape "
+        f"{tuple(shapes[source])} and gives {wanted}.",
+        received=f"{received}, on which it gives {found}",
+        remedy="Leave the edge out, or let both branches end in features "
+        "of one shape.",
+    )

@@ -1,0 +1,69 @@
+"""From what a user passes to `compile` to a `keras.losses.Loss`."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from keras_selfaux._checks import error
+from keras_selfaux._registry import register
+from keras_selfaux._types import Task, Tensor
+
+_REDUCTIONS = ("sum_over_batch_size", "mean", "mean_with_sample_weight", "sum")
+
+
+@register
+class FunctionLoss(keras.losses.Loss):
+    """Makes a loss of a function `fn(y_true, y_pred) -> values`."""
+
+    def __init__(self, fn: Callable[..., Tensor], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.fn = fn
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Returns the function's values, one per sample or position."""
+        return self.fn(y_true, y_pred)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config, with the function serialised."""
+        fn = keras.saving.serialize_keras_object(self.fn)
+        return {**super().get_config(), "fn": fn}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "FunctionLoss":
+        """Returns the loss that `get_config` described."""
+        fn = keras.saving.deserialize_keras_object(config["fn"])
+        return cls(**{**config, "fn": fn})
+
+
+def loss_for_task(identifier: Any, task: Task) -> keras.losses.Loss:
+    """Resolves one task's loss.
+
+    Args:
+        identifier: A name, a config dict, a function or a `Loss`.
+        task: The task's name, for messages.
+
+    Raises:
+        ValueError: If there is no such loss, or if its reduction leaves
+            nothing to weight.
+    """
+    try:
+        loss = keras.losses.get(identifier)
+    except ValueError as problem:
+        raise _unusable(identifier, task, str(problem)) from problem
+    if loss is None:
+        raise _unusable(identifier, task, "None")
+    if not isinstance(loss, keras.losses.Loss):
+        loss = FunctionLoss(loss)
+    if loss.reduction not in _REDUCTIONS:
+        raise _unusable(identifier, task, f"reduction={loss.reduction!r}")
+    return loss
+
+
+def _unusable(identifier: Any, task: Task, received: str) -> ValueError:
+    return error(
+        f"`loss` of task {task!r} cannot be used: {identifier!r}.",
+        received=received,
+        remedy="Pass a Keras loss, its name or a function, reduced by one "
+        f"of {list(_REDUCTIONS)}.",
+    )

@@ -1,0 +1,159 @@
+"""Mean relative change against single-task learning."""
+
+import math
+from collections.abc import Iterable, Mapping
+
+from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._types import PerTask, Task
+
+Scores = PerTask[Mapping[str, float]]
+"""One value per metric, for every task."""
+
+Directions = Mapping[str, bool | Mapping[str, bool]]
+"""Keys are metrics, or tasks whose values are such a mapping of metrics."""
+
+
+def delta_m(
+    results: Scores,
+    baselines: Scores,
+    higher_is_better: Directions | None = None,
+) -> float:
+    """Returns Δm, the mean of `task_changes` over tasks.
+
+    Every task counts the same, however many metrics it has.
+
+    Args:
+        results: `{task: {metric: value}}` of the multi-task model.
+        baselines: The same tasks and metrics, of single-task networks.
+        higher_is_better: See `task_changes`. Defaults to `None`: all metrics
+            are errors.
+
+    Returns:
+        A change in percent; above zero the model is better than the single
+        tasks. NaN if a result is NaN.
+
+    Raises:
+        ValueError: As `task_changes` does.
+
+    Example:
+
+    >>> delta_m({"a": {"error": 0.5}}, {"a": {"error": 1.0}})
+    50.0
+    """
+    changes = task_changes(results, baselines, higher_is_better)
+    return math.fsum(changes.values()) / len(changes)
+
+
+def task_changes(
+    results: Scores,
+    baselines: Scores,
+    higher_is_better: Directions | None = None,
+) -> dict[Task, float]:
+    """Returns each task's relative change against its baseline, in percent.
+
+    A metric changes by `(result - baseline) / |baseline|`, with the sign
+    turned where lower is better; a task by the mean over its metrics.
+
+    Args:
+        results: `{task: {metric: value}}` of the multi-task model.
+        baselines: The same tasks and metrics, of single-task networks. Finite
+            and not zero.
+        higher_is_better: `{metric: bool}` for every task, or
+            `{task: {metric: bool}}`, or both, where the entry under the task
+            wins. Metrics without an entry are errors, for which lower is
+            better. Defaults to `None`: all metrics are errors.
+
+    Returns:
+        `{task: change in percent}` in the order of `baselines`; above zero the
+        task is better than its baseline.
+
+    Raises:
+        ValueError: If tasks or metrics differ between `results` and
+            `baselines`, a task has no metric, a baseline is zero or not
+            finite, or `higher_is_better` names an unknown task or metric.
+
+    Example:
+
+    >>> scores = {"a": {"accuracy": 0.9}, "b": {"error": 2.0}}
+    >>> task_changes(
+    ...     scores,
+    ...     {"a": {"accuracy": 0.6}, "b": {"error": 1.0}},
+    ...     higher_is_better={"accuracy": True},
+    ... )
+    {'a': 50.0, 'b': -100.0}
+    """
+    directions = higher_is_better or {}
+    _check_scores(results, baselines)
+    _check_directions(directions, baselines)
+    return {
+        task: 100.0
+        * _mean(
+            _change(results[task][metric], baseline)
+            * (1.0 if _is_higher_better(directions, task, metric) else -1.0)
+            for metric, baseline in metrics.items()
+        )
+        for task, metrics in baselines.items()
+    }
+
+
+def _change(result: float, baseline: float) -> float:
+    # The magnitude, so that a baseline below zero does not turn the sign.
+    return (float(result) - float(baseline)) / abs(float(baseline))
+
+
+def _mean(values: Iterable[float]) -> float:
+    values = list(values)
+    return math.fsum(values) / len(values)
+
+
+def _is_higher_better(directions: Directions, task: Task, metric: str) -> bool:
+    of_task = directions.get(task)
+    if isinstance(of_task, Mapping) and metric in of_task:
+        return of_task[metric]
+    of_metric = directions.get(metric, False)
+    return of_metric if isinstance(of_metric, bool) else False
+
+
+def _check_scores(results: Scores, baselines: Scores) -> None:
+    if not baselines:
+        raise error(
+            "`baselines` must have at least one task.",
+            received=f"baselines={baselines!r}",
+            remedy="Pass {task: {metric: value}}.",
+        )
+    check_same_tasks("results", results, baselines)
+    for task, metrics in baselines.items():
+        if not metrics or set(metrics) != set(results[task]):
+            raise error(
+                f"`results` and `baselines` must have the same metrics, at "
+                f"least one, for task {task!r}.",
+                received=f"metrics {sorted(results[task])} in results and "
+                f"{sorted(metrics)} in baselines",
+                remedy="Leave out what only one of them has.",
+            )
+        for metric, value in metrics.items():
+            if value == 0 or not math.isfinite(value):
+                raise error(
+                    f"The baseline of metric {metric!r} of task {task!r} must "
+                    f"be finite and not zero: changes are relative to it.",
+                    received=f"{value!r}",
+                    remedy="Leave this metric out of results and baselines.",
+                )
+
+
+def _check_directions(directions: Directions, baselines: Scores) -> None:
+    # An unknown name would quietly turn the sign of the metric it meant.
+    every_metric = {name for metrics in baselines.values() for name in metrics}
+    for key, value in directions.items():
+        if isinstance(value, Mapping):
+            known = key in baselines and set(value) <= set(baselines[key])
+        else:
+            known = key in every_metric
+        if not known:
+            raise error(
+                f"`higher_is_better` names a task or metric without baseline "
+                f"under {key!r}.",
+                received=f"{key!r}: {value!r}",
+                remedy=f"Use the tasks {list(baselines)} and the metrics "
+                f"{sorted(every_metric)}.",
+            )

@@ -1,0 +1,495 @@
+"""`SelfAuxModel`: a multi-task model whose tasks teach in one direction."""
+
+import inspect
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_selfaux import _compile, _step, weightings
+from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._inference import inference_model
+from keras_selfaux._meta_data import PairedBatch, pair_fit_arguments
+from keras_selfaux._objective import EdgeLosses, Objective
+from keras_selfaux._registry import register
+from keras_selfaux._stacking import Nodes
+from keras_selfaux._stacking._layer_stack import call_layer
+from keras_selfaux._stacking._template import symbolic_input
+from keras_selfaux._types import Edge, Layer, PerTask, Task, Tensor
+from keras_selfaux.distribution import num_replicas
+from keras_selfaux.graph import TransferGraph
+from keras_selfaux.layers import BranchedEncoder, HeadBank
+from keras_selfaux.layers._features import Features
+from keras_selfaux.metrics import LossTracker
+
+
+@register
+class SelfAuxModel(keras.Model):
+    """A multi-task model with self-auxiliaries.
+
+    A self-auxiliary `source -> target` is a clone of the source's head on
+    the target's branch, trained on the source's labels. Its loss reaches
+    the target's branch, never the source's: the source teaches the target,
+    and the target cannot disturb the source. Predictions, evaluation and
+    exports know nothing of the clones.
+
+    Reference: Graffeuille, Koh, Wicker, Lehmann, 2024 (arXiv 2410.15875),
+    Eqs. 1-4.
+
+    Args:
+        encoder: A Keras model or layer that maps the inputs to
+            `{task: features}`; often a `layers.BranchedEncoder`.
+        heads: `{task: layer}`: templates of the heads, which are copied.
+        auxiliaries: Which clones to train with: `"all"`, `"none"`, a
+            `TransferGraph`, or an iterable of `(source, target)` edges.
+            Defaults to `"all"`.
+        stack: Whether equal heads run as one batched product where
+            possible. Defaults to `True`.
+
+    Call arguments:
+        inputs: Whatever the encoder takes.
+        training: Whether dropout and the like are active.
+
+    Returns:
+        `{task: prediction}` of the primaries.
+
+    Raises:
+        ValueError: If the tasks of encoder, heads and auxiliaries differ,
+            or if a clone does not fit its target's features.
+
+    Example:
+
+    >>> inputs = keras.Input((8,))
+    >>> trunk = keras.layers.Dense(16, "relu")(inputs)
+    >>> encoder = keras.Model(
+    ...     inputs,
+    ...     {
+    ...         "seg": keras.layers.Dense(16, "relu")(trunk),
+    ...         "depth": keras.layers.Dense(16, "relu")(trunk),
+    ...     },
+    ... )
+    >>> model = keras_selfaux.SelfAuxModel(
+    ...     encoder,
+    ...     {"seg": keras.layers.Dense(3), "depth": keras.layers.Dense(1)},
+    ...     auxiliaries=[("seg", "depth")],
+    ... )
+    >>> model.compile("adam", loss="mse", weighting="equal")
+    """
+
+    def __init__(
+        self,
+        encoder: Layer,
+        heads: Mapping[Task, Layer],
+        auxiliaries: str | TransferGraph | Iterable[Edge] = "all",
+        *,
+        stack: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if not isinstance(encoder, keras.layers.Layer):
+            raise error(
+                "`encoder` must be a Keras layer or model.",
+                received=f"encoder={encoder!r}",
+                remedy="Pass a model with a dict output, or a "
+                "`layers.BranchedEncoder`.",
+            )
+        self.encoder = encoder
+        graph = _resolve_graph(auxiliaries, heads)
+        self.head_bank = HeadBank(heads, graph, stack=stack, name="heads")
+        self._inputs_shape: Any = None
+        self.output_names = list(graph.tasks)
+        if isinstance(encoder, BranchedEncoder):
+            encoder.bind(graph.tasks)
+        elif isinstance(encoder, keras.Model) and encoder.built:
+            # A functional encoder is known already: fail early, if at all.
+            self.build(encoder.input_shape)
+
+    # Structure.
+
+    @property
+    def transfer_graph(self) -> TransferGraph:
+        """The tasks and the edges that are trained."""
+        graph: TransferGraph = self.head_bank.graph
+        return graph
+
+    @property
+    def task_weights(self) -> dict[Edge, float]:
+        """The weight ω of every edge and, under `(t, t)`, every primary."""
+        self._assert_compile_called("task_weights")
+        edges = self.weighting.edges
+        weights = self.weighting(ops.ones((len(edges),)))
+        return dict(
+            zip(edges, ops.convert_to_numpy(weights).tolist(), strict=True)
+        )
+
+    def build(self, input_shape: Any) -> None:
+        """Creates the weights of encoder, heads and clones."""
+        if self.head_bank.built:
+            return
+        self._inputs_shape = input_shape
+        features = call_layer(self.encoder, symbolic_input(input_shape), None)
+        if not isinstance(features, dict):
+            raise error(
+                "`encoder` must return a dict {task: features}.",
+                received=f"{type(features).__name__}",
+                remedy="Give a functional encoder a dict of outputs.",
+            )
+        check_same_tasks("encoder", features, self.transfer_graph.tasks)
+        self.head_bank.build({t: tuple(f.shape) for t, f in features.items()})
+
+    def call(
+        self, inputs: Any, training: bool | None = None
+    ) -> dict[Task, Tensor]:
+        """Returns `{task: prediction}`."""
+        features = self.features(inputs, training)
+        outputs = self.head_bank.primaries(features, training)
+        predictions: dict[Task, Tensor] = self.head_bank.by_task(outputs)
+        return predictions
+
+    def features(self, inputs: Any, training: bool | None = None) -> Features:
+        """Returns the encoder's features, in the form that heads read."""
+        if isinstance(self.encoder, BranchedEncoder):
+            return self.encoder.features(inputs, training)
+        return Features.from_dict(call_layer(self.encoder, inputs, training))
+
+    # Compiling.
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        *,
+        weighting: Any = "equal",
+        **kwargs: Any,
+    ) -> None:
+        """Configures the model for training.
+
+        Args:
+            optimizer: As in Keras.
+            loss: A loss for all tasks, or `{task: loss}`.
+            loss_weights: A number per task, `{task: number}`, that belongs
+                to the task's loss: it scales the losses of the task's
+                clones as well, and `loss` in evaluation. Defaults to 1.
+            metrics: A list of metrics for every task, or `{task: metrics}`.
+                Missing labels are left out.
+            weighted_metrics: The same, weighted by the sample weights.
+            weighting: The rule for task weights: a name, a config dict or a
+                `weightings.Weighting`. Defaults to `"equal"`.
+            **kwargs: Further arguments of `keras.Model.compile`.
+
+        Raises:
+            ValueError: If losses, metrics or loss weights do not fit the
+                tasks, or if there is no such weighting.
+        """
+        tasks = self.transfer_graph.tasks
+        given = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        losses = _compile.losses_by_task(loss, tasks)
+        weights = _compile.loss_weights_by_task(loss_weights, tasks)
+        rule = weightings.get(weighting)
+        rule.build(self.transfer_graph)
+        # Every metric is given the mask of present labels as its weight.
+        super().compile(
+            optimizer,
+            weighted_metrics=_compile.metrics_by_task(metrics, tasks),
+            **kwargs,
+        )
+        self._loss_tracker = None  # `LossTracker` does its work
+        self.loss = loss
+        # Like an optimizer, these belong to the compiled state, not to the
+        # layers. Writing past `__setattr__` keeps Keras from tracking them.
+        vars(self)["weighting"] = rule
+        vars(self)["objective"] = Objective(losses)
+        vars(self)["edge_scales"] = [weights[s] for s, _ in rule.edges]
+        vars(self)["loss_tracker"] = LossTracker(tasks, list(weights.values()))
+        vars(self)["_weighted_metrics"] = type(self._compile_metrics)(
+            None,
+            _compile.metrics_by_task(weighted_metrics, tasks),
+            output_names=self.output_names,
+        )
+        vars(self)["_compile_arguments"] = {**given, "weighting": rule}
+
+    @property
+    def metrics(self) -> list[Any]:
+        """All metrics: losses first, then those of `compile`."""
+        metrics: list[Any] = super().metrics
+        if not self.compiled:
+            return metrics
+        return [self.loss_tracker, *metrics, self._weighted_metrics]
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Returns what `compile` was given, serialised."""
+        config = super().get_compile_config()
+        if config:
+            for name, value in self._compile_arguments.items():
+                config[name] = keras.saving.serialize_keras_object(value)
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as `get_compile_config` described."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self.optimizer.build(self.trainable_variables)
+
+    # Training.
+
+    def fit(self, *args: Any, meta_data: Any = None, **kwargs: Any) -> Any:
+        """Trains the model.
+
+        Args:
+            *args: As for `keras.Model.fit`.
+            meta_data: Held-out data for a weighting that needs them: a
+                `tf.data.Dataset` or `PyDataset` of batches, or a tuple
+                `(x, y)` or `(x, y, sample_weight)` of arrays, shuffled and
+                batched like the training data. Repeated as needed; ignored
+                by weightings that need none.
+            **kwargs: As for `keras.Model.fit`.
+
+        Returns:
+            A `keras.callbacks.History`.
+
+        Raises:
+            ValueError: If the weighting needs `meta_data` and there is none.
+        """
+        self._assert_compile_called("fit")
+        if not self.weighting.needs_meta_data:
+            return super().fit(*args, **kwargs)
+        self._check_meta_data(meta_data)
+        signature = inspect.signature(keras.Model.fit)
+        arguments = signature.bind(self, *args, **kwargs).arguments
+        del arguments["self"]
+        return super().fit(**pair_fit_arguments(arguments, meta_data))
+
+    def train_on_batch(
+        self, x: Any, *args: Any, meta_data: Any = None, **kwargs: Any
+    ) -> Any:
+        """Takes one step on one batch.
+
+        Args:
+            x: Inputs, as for `keras.Model.train_on_batch`.
+            *args: As for `keras.Model.train_on_batch`.
+            meta_data: The meta batch `(x, y)` or `(x, y, sample_weight)`,
+                for a weighting that needs one.
+            **kwargs: As for `keras.Model.train_on_batch`.
+
+        Returns:
+            The loss and metrics, as in Keras.
+        """
+        self._assert_compile_called("train_on_batch")
+        if not self.weighting.needs_meta_data:
+            return super().train_on_batch(x, *args, **kwargs)
+        self._check_meta_data(meta_data)
+        signature = inspect.signature(keras.Model.train_on_batch)
+        arguments = signature.bind(self, x, *args, **kwargs).arguments
+        batch = keras.utils.pack_x_y_sample_weight(
+            x, arguments.get("y"), arguments.get("sample_weight")
+        )
+        return super().train_on_batch(
+            PairedBatch(batch, meta_data),
+            return_dict=arguments.get("return_dict", False),
+        )
+
+    def _check_meta_data(self, meta_data: Any) -> None:
+        if meta_data is None:
+            raise error(
+                f"Weighting {self.weighting.name!r} needs `meta_data`.",
+                received="meta_data=None",
+                remedy="Pass held-out data, for example "
+                "`meta_data=validation_data`.",
+            )
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """Takes one training step; see `_step.train`."""
+        return _step.train(self, data)
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        """Evaluates one batch on the primaries."""
+        tasks = self.transfer_graph.tasks
+        batch = _step.as_batch(data, tasks)
+        predictions = self(batch.x, training=False)
+        losses = self._primary_losses(batch, predictions)
+        self.loss_tracker.update_state(
+            losses.numerators,
+            losses.denominators,
+            batch.size,
+            additional=_step.regularization(self) * num_replicas(),
+        )
+        self.update_metrics(batch, predictions, losses.present)
+        logs: dict[str, Tensor] = self.get_metrics_result()
+        return logs
+
+    def _primary_losses(
+        self, batch: _step.Batch, predictions: PerTask[Tensor]
+    ) -> EdgeLosses:
+        graph = self.transfer_graph
+        outputs = [
+            ([(task, task)], Nodes(items=[predictions[task]]))
+            for task in graph.tasks
+        ]
+        return self.objective(
+            outputs, batch.y, batch.sample_weight, graph.primaries
+        )
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Returns the primaries' loss: what `evaluate` calls `loss`."""
+        tasks = self.transfer_graph.tasks
+        batch = _step.as_batch((x, y, sample_weight), tasks)
+        losses = self._primary_losses(batch, y_pred)
+        shares = _step.shares_of(losses, self.edge_scales[: len(tasks)])
+        return ops.sum(shares) + _step.regularization(self)
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Tensor]:
+        """Updates the compiled metrics and returns all metrics' results."""
+        batch = _step.as_batch(
+            (x, y, sample_weight), self.transfer_graph.tasks
+        )
+        present = self._primary_losses(batch, y_pred).present
+        self.update_metrics(batch, y_pred, present)
+        logs: dict[str, Tensor] = self.get_metrics_result()
+        return logs
+
+    def update_metrics(
+        self,
+        batch: _step.Batch,
+        predictions: PerTask[Tensor],
+        present: Mapping[Edge, Tensor | None],
+    ) -> None:
+        """Updates the compiled metrics, leaving missing labels out."""
+        labels = {
+            task: _step.without_missing(y, present[task, task])
+            for task, y in batch.y.items()
+        }
+        for metrics, weighted in (
+            (self._compile_metrics, False),
+            (self._weighted_metrics, True),
+        ):
+            if metrics.built and not metrics.metrics:
+                continue
+            weights = _step.masks_as_weights(present, batch, weighted=weighted)
+            metrics.update_state(labels, dict(predictions), weights)
+
+    def _symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        # Under a strategy Keras builds from a batch; it must not see pairs.
+        if data_batch is not None:
+            data_batch, _ = _step.split_pair(data_batch)
+        super()._symbolic_build(iterator=iterator, data_batch=data_batch)
+
+    # Inference, saving, export.
+
+    @property
+    def inference_model(self) -> keras.Model:
+        """A functional Keras model of the primaries alone.
+
+        It has a snapshot of the weights and consists of ordinary Keras
+        layers; training this model later leaves it as it is.
+
+        Raises:
+            ValueError: If the model has not been built yet.
+        """
+        if not self.head_bank.built:
+            raise error(
+                "A model without weights has no inference model.",
+                received="a model that was never called on data",
+                remedy="Call, fit or build the model first.",
+            )
+        return inference_model(
+            self.encoder, self.head_bank, self._inputs_shape, self.name
+        )
+
+    def export(
+        self,
+        filepath: str | os.PathLike[str],
+        format: str = "tf_saved_model",  # noqa: A002  (Keras's name)
+        **kwargs: Any,
+    ) -> None:
+        """Exports the primaries; clones are left out.
+
+        Args:
+            filepath: Where to write. Nothing is ever overwritten.
+            format: As for `keras.Model.export`: `"tf_saved_model"`,
+                `"onnx"`, `"litert"`, ... Defaults to `"tf_saved_model"`.
+            **kwargs: Further arguments of `keras.Model.export`.
+
+        Raises:
+            FileExistsError: If `filepath` exists already.
+        """
+        if os.path.exists(filepath):
+            raise FileExistsError(
+                f"{os.fspath(filepath)!r} exists already, and exports are "
+                "never overwritten. Export to a new path, such as the next "
+                "version number."
+            )
+        self.inference_model.export(filepath, format=format, **kwargs)
+
+    def summary(self, *args: Any, **kwargs: Any) -> None:
+        """Prints Keras's summary, then what training adds and export drops."""
+        super().summary(*args, **kwargs)
+        print_line = kwargs.get("print_fn") or print
+        graph, bank = self.transfer_graph, self.head_bank
+        discarded = bank.num_clone_parameters if bank.built else 0
+        kept = self.count_params() - discarded if self.built else 0
+        print_line(f" Tasks: {', '.join(graph.tasks)}")
+        print_line(f" Self-auxiliaries: {len(graph.edges)}")
+        print_line(f" Parameters kept at export: {kept:,}")
+        print_line(f" Parameters discarded at export: {discarded:,}")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config, with encoder, heads and graph serialised."""
+        bank = self.head_bank.get_config()
+        return {
+            **super().get_config(),
+            "encoder": keras.saving.serialize_keras_object(self.encoder),
+            "heads": bank["heads"],
+            "auxiliaries": bank["graph"]["edges"],
+            "stack": bank["stack"],
+        }
+
+    @classmethod
+    def from_config(
+        cls, config: dict[str, Any], custom_objects: Any = None
+    ) -> "SelfAuxModel":
+        """Returns the model that `get_config` described."""
+        load = keras.saving.deserialize_keras_object
+        heads = {t: load(h, custom_objects) for t, h in config["heads"].items()}
+        encoder = load(config["encoder"], custom_objects)
+        return cls(**{**config, "encoder": encoder, "heads": heads})
+
+
+def _resolve_graph(auxiliaries: Any, heads: Any) -> TransferGraph:
+    tasks = list(heads)
+    if isinstance(auxiliaries, TransferGraph):
+        check_same_tasks("heads", tasks, auxiliaries.tasks)
+        return TransferGraph(tasks, auxiliaries.edges)
+    if auxiliaries == "all":
+        return TransferGraph.complete(tasks)
+    if auxiliaries == "none":
+        return TransferGraph.empty(tasks)
+    if isinstance(auxiliaries, str):
+        raise error(
+            '`auxiliaries` must be "all", "none", a TransferGraph or a list '
+            "of (source, target) edges.",
+            received=f"auxiliaries={auxiliaries!r}",
+            remedy="Pass one of these.",
+        )
+    return TransferGraph(tasks, auxiliaries)
+

@@ -1,0 +1,101 @@
+"""Auto-Lambda: task weights learned by what helps on held-out data."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_selfaux._checks import check_positive, error
+from keras_selfaux._registry import register
+from keras_selfaux._types import Edge, Tensor
+from keras_selfaux.weightings._base import Weighting
+
+
+@register
+class AutoLambda(Weighting):
+    """Learns the weights bilevel: they follow the loss on a meta batch.
+
+    After each step's gradient g, the network is moved virtually to
+    θ' = θ - α g, where α is the current learning rate; the weights then
+    descend the primaries' loss on the meta batch at θ'. Its derivative with
+    respect to weight i is `-α <d, ∇L_i(θ)>` with d the meta loss's gradient
+    at θ', computed exactly, for all i at once, by one forward-mode product.
+
+    Reference: Liu, James, Davison, Johns, *Auto-Lambda: Disentangling
+    Dynamic Task Relationships*, 2022 (arXiv 2202.03091), Eqs. 3-5; with the
+    derivative exact instead of by finite differences.
+
+    Args:
+        learning_rate: Of the Adam optimizer of the weights. Defaults to
+            `1e-4`.
+        initial_weight: What every weight starts from. Defaults to `0.1`.
+        update_every: Update the weights every so many steps; the others
+            cost no more than equal weights. Defaults to 1.
+        normalize: `None` or `"branch"`; see `Weighting`. The derivative goes
+            through the normalisation.
+
+    Raises:
+        ValueError: If an argument is not positive.
+
+    Example:
+
+    >>> model.compile("adam", loss="mse", weighting="auto_lambda")
+    >>> model.fit(x, y, meta_data=(x_val, y_val))
+    """
+
+    needs_meta_data = True
+
+    def __init__(
+        self,
+        learning_rate: float = 1e-4,
+        initial_weight: float = 0.1,
+        update_every: int = 1,
+        normalize: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        kwargs.setdefault("name", "auto_lambda")
+        super().__init__(normalize=normalize, **kwargs)
+        check_positive("learning_rate", learning_rate)
+        check_positive("initial_weight", initial_weight)
+        if type(update_every) is not int or update_every < 1:
+            raise error(
+                "`update_every` must be a positive number of steps.",
+                received=f"update_every={update_every!r}",
+                remedy="Pass an integer of at least 1.",
+            )
+        self.learning_rate = learning_rate
+        self.initial_weight = initial_weight
+        self.update_every = update_every
+        self.optimizer = keras.optimizers.Adam(learning_rate)
+
+    def build_state(self, edges: Sequence[Edge]) -> None:
+        """Creates the weights and their optimizer's state."""
+        # Not trainable: the network's optimizer must never touch it.
+        self.raw = self.add_weight(
+            name="raw",
+            shape=(len(edges),),
+            initializer=keras.initializers.Constant(self.initial_weight),
+            trainable=False,
+        )
+        self.optimizer.build([self.raw])
+
+    def raw_weights(self, losses: Tensor) -> Tensor:
+        """Returns the learned weights."""
+        return ops.convert_to_tensor(self.raw)
+
+    def update(self, gradient: Tensor) -> None:
+        """Takes an Adam step on the weights and clips them at 0."""
+        raw = ops.convert_to_tensor(self.raw)
+        gradient = self.gradient_of_raw(gradient, raw)
+        self.optimizer.apply([gradient], [self.raw])
+        self.raw.assign(ops.maximum(self.raw, 0.0))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the config, without the learned weights."""
+        return {
+            **super().get_config(),
+            "learning_rate": self.learning_rate,
+            "initial_weight": self.initial_weight,
+            "update_every": self.update_every,
+        }

@@ -1,0 +1,30 @@
+"""Equal weights."""
+
+from typing import Any
+
+from keras import ops
+
+from keras_selfaux._registry import register
+from keras_selfaux._types import Tensor
+from keras_selfaux.weightings._base import Weighting
+
+
+@register
+class Equal(Weighting):
+    """Gives every loss the weight 1: the sum of all losses is minimised.
+
+    Args:
+        normalize: `None` or `"branch"`; see `Weighting`.
+
+    Example:
+
+    >>> model.compile("adam", loss="mse", weighting="equal")
+    """
+
+    def __init__(self, normalize: str | None = None, **kwargs: Any) -> None:
+        kwargs.setdefault("name", "equal")
+        super().__init__(normalize=normalize, **kwargs)
+
+    def raw_weights(self, losses: Tensor) -> Tensor:
+        """Returns ones."""
+        return ops.ones_like(losses)
