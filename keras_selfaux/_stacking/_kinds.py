@@ -274,9 +274,6 @@ def fold(layer: Layer, inputs: Tensor, **kwargs: Any) -> Tensor:
 def fan_out_matmul(inputs: Tensor, kernel: Tensor) -> Tensor:
     """Multiplies each of G inputs by its own K kernels in one product.
 
-    The K kernels of an input stand side by side in one wide matrix: the
-    input is read once and never repeated.
-
     Args:
         inputs: Tensor of shape `(G, batch, ..., C)`.
         kernel: Tensor of shape `(G, K, C, D)`.
@@ -286,17 +283,37 @@ def fan_out_matmul(inputs: Tensor, kernel: Tensor) -> Tensor:
     """
     groups, fan, channels, units = kernel.shape
     middle = ops.shape(inputs)[1:-1]
-    rows = ops.reshape(inputs, (groups, -1, channels))
-    if fan == 1:
-        outputs = ops.matmul(rows, ops.squeeze(kernel, 1))
-    else:
-        wide = ops.reshape(
-            ops.transpose(kernel, (0, 2, 1, 3)), (groups, channels, fan * units)
+    # Reshaping, not slicing: the gradient of a slice pads with zeros.
+    if groups == 1 and fan == 1:  # a plain product beats a batch of one
+        rows = ops.reshape(inputs, (-1, channels))
+        outputs = ops.matmul(rows, ops.reshape(kernel, (channels, units)))
+    elif groups == 1 and units >= channels:
+        # Broadcasting moves nothing; its gradient sums K tensors (M, C),
+        # which are no larger than the K results (M, D).
+        rows = ops.reshape(inputs, (1, -1, channels))
+        outputs = ops.matmul(rows, ops.reshape(kernel, (fan, channels, units)))
+    elif fan == 1:
+        rows = ops.reshape(inputs, (groups, -1, channels))
+        outputs = ops.matmul(
+            rows, ops.reshape(kernel, (groups, channels, units))
         )
-        outputs = ops.matmul(rows, wide)
-        outputs = ops.reshape(outputs, (groups, -1, fan, units))
-        outputs = ops.transpose(outputs, (0, 2, 1, 3))
+    else:
+        outputs = _wide_matmul(inputs, kernel)
     return ops.reshape(outputs, (groups * fan, *middle, units))
+
+
+def _wide_matmul(inputs: Tensor, kernel: Tensor) -> Tensor:
+    """Sets the K kernels of an input side by side in one wide matrix."""
+    groups, fan, channels, units = kernel.shape
+    wide = ops.transpose(kernel, (0, 2, 1, 3))
+    if groups == 1:
+        rows = ops.reshape(inputs, (-1, channels))
+        wide = ops.reshape(wide, (channels, fan * units))
+    else:
+        rows = ops.reshape(inputs, (groups, -1, channels))
+        wide = ops.reshape(wide, (groups, channels, fan * units))
+    outputs = ops.reshape(ops.matmul(rows, wide), (groups, -1, fan, units))
+    return ops.transpose(outputs, (0, 2, 1, 3))
 
 
 def _einsum_operands(equation: str) -> tuple[str, str, str]:

@@ -21,11 +21,6 @@ class EdgeOutputs(NamedTuple):
     nodes: Nodes
 
 
-class _Group(NamedTuple):
-    edges: list[Edge]
-    stack: LayerStack
-
-
 @register
 class HeadBank(keras.layers.Layer):
     """Holds a primary head per task and a clone per edge of a graph.
@@ -75,47 +70,50 @@ class HeadBank(keras.layers.Layer):
         self._stack = stack
         self.primary_stacks: list[LayerStack] = []
         self.clone_stacks: list[LayerStack] = []
-        self._primary_groups: list[_Group] = []
-        self._clone_groups: list[_Group] = []
+        # The edges of each stack's copies, in order.
+        self._primary_edges: list[list[Edge]] = []
+        self._clone_edges: list[list[Edge]] = []
 
     def build(self, input_shape: Mapping[Task, Shape]) -> None:
         """Creates all heads for features of these shapes."""
         check_same_tasks("features", input_shape, self.graph.tasks)
         self._check_edges_fit(input_shape)
-        self._primary_groups = self._make_groups(
-            self.graph.primaries, input_shape, fresh=False
-        )
-        self._clone_groups = self._make_groups(
-            self.graph.edges, input_shape, fresh=True
-        )
-        self.primary_stacks.extend(g.stack for g in self._primary_groups)
-        self.clone_stacks.extend(g.stack for g in self._clone_groups)
+        self._primary_edges = self._alike(self.graph.primaries, input_shape)
+        self._clone_edges = self._alike(self.graph.edges, input_shape)
+        for edges in self._primary_edges:
+            self.primary_stacks.append(self._make_stack(edges, input_shape))
+        for edges in self._clone_edges:
+            # Seeds of clones follow upon those of primaries.
+            self.clone_stacks.append(
+                self._make_stack(
+                    edges,
+                    input_shape,
+                    fresh=True,
+                    first_index=len(self.graph.tasks),
+                )
+            )
 
-    def _make_groups(
+    def _alike(
+        self, edges: Sequence[Edge], shapes: Mapping[Task, Shape]
+    ) -> list[list[Edge]]:
+        """Groups edges by head architecture and shape of features."""
+        keys = {task: t.key for task, t in self._templates.items()}
+        groups: dict[Any, list[Edge]] = {}
+        for source, target in edges:
+            key = (keys[source], tuple(shapes[target][1:]))
+            groups.setdefault(key, []).append((source, target))
+        return list(groups.values())
+
+    def _make_stack(
         self,
         edges: Sequence[Edge],
         shapes: Mapping[Task, Shape],
-        *,
-        fresh: bool,
-    ) -> list[_Group]:
-        """Makes a stack per head architecture and shape of features."""
-        members: dict[Any, list[Edge]] = {}
-        keys = {task: t.key for task, t in self._templates.items()}
-        for source, target in edges:
-            key = (keys[source], tuple(shapes[target][1:]))
-            members.setdefault(key, []).append((source, target))
-        groups = []
-        for members_of_group in members.values():
-            stack = LayerStack(
-                [self._templates[source] for source, _ in members_of_group],
-                stack=self._stack,
-                fresh=fresh,
-                # Seeds of clones follow upon those of primaries.
-                first_index=len(self.graph.tasks) if fresh else 0,
-            )
-            stack.build(tuple(shapes[members_of_group[0][1]]))
-            groups.append(_Group(members_of_group, stack))
-        return groups
+        **options: Any,
+    ) -> LayerStack:
+        templates = [self._templates[source] for source, _ in edges]
+        stack = LayerStack(templates, stack=self._stack, **options)
+        stack.build(tuple(shapes[edges[0][1]]))
+        return stack
 
     def _check_edges_fit(self, shapes: Mapping[Task, Shape]) -> None:
         """Raises unless each clone's output is shaped as its source's."""
@@ -146,13 +144,17 @@ class HeadBank(keras.layers.Layer):
         self, features: Features, training: bool | None = None
     ) -> list[EdgeOutputs]:
         """Returns the primaries' predictions, group by group."""
-        return _run(self._primary_groups, features, training)
+        return _run(
+            self._primary_edges, self.primary_stacks, features, training
+        )
 
     def clones(
         self, features: Features, training: bool | None = None
     ) -> list[EdgeOutputs]:
         """Returns the clones' predictions, group by group."""
-        return _run(self._clone_groups, features, training)
+        return _run(
+            self._clone_edges, self.clone_stacks, features, training
+        )
 
     def call(
         self, inputs: Mapping[Task, Tensor], training: bool | None = None
@@ -180,7 +182,9 @@ class HeadBank(keras.layers.Layer):
             `{task: symbolic prediction}`; each layer has its task's name.
         """
         outputs = {}
-        for edges, stack in self._primary_groups:
+        for edges, stack in zip(
+            self._primary_edges, self.primary_stacks, strict=True
+        ):
             for module, (task, _) in enumerate(edges):
                 layer = stack.plain_layer(module, task, features[task])
                 outputs[task] = layer(features[task])
@@ -202,7 +206,11 @@ class HeadBank(keras.layers.Layer):
         stack.set_module_weights(module, weights)
 
     def _find(self, edge: Edge) -> tuple[LayerStack, int]:
-        for edges, stack in (*self._primary_groups, *self._clone_groups):
+        for edges, stack in zip(
+            (*self._primary_edges, *self._clone_edges),
+            (*self.primary_stacks, *self.clone_stacks),
+            strict=True,
+        ):
             if tuple(edge) in edges:
                 return stack, edges.index(tuple(edge))
         raise error(
@@ -236,10 +244,13 @@ class HeadBank(keras.layers.Layer):
 
 
 def _run(
-    groups: Iterable[_Group], features: Features, training: bool | None
+    groups: Iterable[list[Edge]],
+    stacks: Iterable[LayerStack],
+    features: Features,
+    training: bool | None,
 ) -> list[EdgeOutputs]:
     outputs = []
-    for edges, stack in groups:
+    for edges, stack in zip(groups, stacks, strict=True):
         nodes, reads = features.select(target for _, target in edges)
         modules = range(len(edges))
         outputs.append(

@@ -74,10 +74,10 @@ def task_changes(
 
     Example:
 
-    >>> scores = {"a": {"accuracy": 0.9}, "b": {"error": 2.0}}
+    >>> scores = {"a": {"accuracy": 0.75}, "b": {"error": 2.0}}
     >>> task_changes(
     ...     scores,
-    ...     {"a": {"accuracy": 0.6}, "b": {"error": 1.0}},
+    ...     {"a": {"accuracy": 0.5}, "b": {"error": 1.0}},
     ...     higher_is_better={"accuracy": True},
     ... )
     {'a': 50.0, 'b': -100.0}

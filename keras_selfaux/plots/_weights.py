@@ -26,8 +26,8 @@ def plot_task_weights(
     Args:
         task_weights: `{(source, target): weight}`, such as
             `model.task_weights`.
-        tasks: The order of rows and columns. Defaults to `None`: the order in
-            which tasks come up in `task_weights`.
+        tasks: The order of rows and columns. Defaults to `None`: that of the
+            primaries in `task_weights`, then of any other tasks there.
         ax: The axes to draw on. Defaults to `None`: those of a new figure
             whose size grows with the number of tasks.
 
@@ -56,10 +56,10 @@ def plot_task_weights(
     image = ax.imshow(
         np.ma.masked_invalid(matrix),
         cmap="cividis",
-        vmin=min(0.0, float(np.nanmin(matrix))),
+        vmin=np.nanmin(matrix, initial=0.0),
         zorder=1,
     )
-    bar = ax.figure.colorbar(image, ax=ax, fraction=0.046, pad=0.03)
+    bar = ax.figure.colorbar(image, ax=ax)
     bar.set_label("task weight ω")
     _label(ax, names)
     if num_tasks <= _MAX_TASKS_WITH_VALUES:
@@ -111,7 +111,10 @@ def _check_tasks(
                 received=f"{edge!r}",
                 remedy="Pass a mapping such as `model.task_weights`.",
             )
-    found = list(dict.fromkeys(task for edge in task_weights for task in edge))
+    # The order of the primaries is that of the model's tasks.
+    primaries = [source for source, target in task_weights if source == target]
+    others = [task for edge in task_weights for task in edge]
+    found = list(dict.fromkeys(primaries + others))
     if not found:
         raise error(
             "`task_weights` must have at least one entry.",

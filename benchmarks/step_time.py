@@ -1,0 +1,212 @@
+r"""Milliseconds per training step, and the ratios that they should have.
+
+Compares, alternating in one process with one thread each:
+
+a. `SelfAuxModel` without edges against plain `keras.Model.fit` of the same
+   network, for a small and for a large step;
+b. RobotArm with all clones and Auto-Lambda against `torch_reference.py`;
+c. Auto-Lambda against equal weights;
+d. `predict` against the plain model's.
+
+Prints JSON. Machines are noisy: read the ratios, not the milliseconds.
+
+    python benchmarks/step_time.py --rounds=7
+"""
+
+import json
+import os
+import statistics
+import time
+from collections.abc import Callable
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags
+
+import keras_selfaux
+
+_ROUNDS = flags.DEFINE_integer("rounds", 7, "Timed rounds; medians count.")
+_STEPS = flags.DEFINE_integer("steps", 160, "Steps per round of Keras.")
+_TASKS = flags.DEFINE_integer("num_tasks", 10, "Tasks of RobotArm.")
+_BATCH = flags.DEFINE_integer("batch_size", 50, "Samples per step.")
+_TORCH = flags.DEFINE_bool("torch", True, "Whether to run PyTorch's part.")
+
+Round = Callable[[], float]
+
+
+def make_encoder(width: int) -> keras.layers.Layer:
+    """Two shared layers and a branch of one layer per task."""
+    stages = [keras.layers.Dense(width, "relu") for _ in range(3)]
+    return keras_selfaux.layers.BranchedEncoder(stages, paths=2)
+
+
+def make_model(
+    tasks: list[str], width: int = 32, auxiliaries: str = "all"
+) -> keras_selfaux.SelfAuxModel:
+    """The branching network of the RobotArm experiments."""
+    heads = {task: keras.layers.Dense(3) for task in tasks}
+    model = keras_selfaux.SelfAuxModel(make_encoder(width), heads, auxiliaries)
+    model.build((None, 2))
+    return model
+
+
+def make_data(
+    tasks: list[str], batch_size: int, steps: int, *, missing: bool
+) -> tf.data.Dataset:
+    """Random batches shaped like RobotArm's, made ready in memory."""
+    rng = np.random.default_rng(0)
+    count = batch_size * steps
+    x = rng.normal(size=(count, 2)).astype("float32")
+    y = {t: rng.normal(size=(count, 3)).astype("float32") for t in tasks}
+    if missing:
+        owner = rng.integers(len(tasks), size=count)
+        for index, task in enumerate(tasks):
+            y[task][owner != index] = np.nan
+    data = tf.data.Dataset.from_tensor_slices((x, y))
+    return data.batch(batch_size, drop_remainder=True).cache().prefetch(8)
+
+
+def fit_round(
+    model: keras.Model, data: tf.data.Dataset, **arguments: object
+) -> Round:
+    """Returns a function that trains an epoch and gives ms per step."""
+    steps = int(data.cardinality())
+
+    def run() -> float:
+        start = time.perf_counter()
+        model.fit(data, epochs=1, verbose=0, **arguments)
+        return 1e3 * (time.perf_counter() - start) / steps
+
+    return run
+
+
+def predict_round(model: keras.Model, x: np.ndarray, batch_size: int) -> Round:
+    """Returns a function that predicts a set and gives ms per batch."""
+
+    def run() -> float:
+        start = time.perf_counter()
+        model.predict(x, batch_size=batch_size, verbose=0)
+        return 1e3 * (time.perf_counter() - start) / (len(x) / batch_size)
+
+    return run
+
+
+def torch_round(num_tasks: int, batch_size: int) -> Round:
+    """Returns a function that takes PyTorch steps and gives ms per step."""
+    import torch
+    import torch_reference
+
+    torch.set_num_threads(1)
+    reference = torch_reference.TorchReference(num_tasks, "auto_lambda")
+    generator = torch.Generator().manual_seed(0)
+    data = torch_reference.make_batch(num_tasks, batch_size, generator)
+    meta = torch_reference.make_batch(num_tasks, batch_size, generator)
+
+    def run(steps: int = 10) -> float:
+        start = time.perf_counter()
+        for _ in range(steps):
+            reference.train_step(*data, *meta)
+        return 1e3 * (time.perf_counter() - start) / steps
+
+    return run
+
+
+def measure(rounds: dict[str, Round], repeats: int) -> dict[str, float]:
+    """Runs the rounds in turn, so that noise falls on all alike."""
+    compile_seconds = {}
+    for name, run in rounds.items():
+        start = time.perf_counter()
+        run()
+        compile_seconds[name] = time.perf_counter() - start
+    times: dict[str, list[float]] = {name: [] for name in rounds}
+    for _ in range(repeats):
+        for name, run in rounds.items():
+            times[name].append(run())
+    result = {n: round(statistics.median(t), 4) for n, t in times.items()}
+    for name, seconds in compile_seconds.items():
+        result[f"{name}_first_round_s"] = round(seconds, 2)
+    return result
+
+
+def plain_and_empty(
+    tasks: list[str], width: int, batch_size: int, steps: int, repeats: int
+) -> dict[str, float]:
+    """Part a: an empty graph against the plain model."""
+    empty = make_model(tasks, width, "none")
+    plain = empty.inference_model
+    rounds = {}
+    data = make_data(tasks, batch_size, steps, missing=False)
+    for name, model in (("plain", plain), ("empty_graph", empty)):
+        model.compile(keras.optimizers.Adam(1e-3), loss="mse")
+        rounds[name] = fit_round(model, data)
+    result = measure(rounds, repeats)
+    result["ratio"] = round(result["empty_graph"] / result["plain"], 3)
+    result["extra_ms"] = round(result["empty_graph"] - result["plain"], 3)
+    return result
+
+
+def with_clones(
+    tasks: list[str], batch_size: int, steps: int, repeats: int, torch: bool
+) -> dict[str, float]:
+    """Parts b and c: all clones, Auto-Lambda, equal weights, PyTorch."""
+    data = make_data(tasks, batch_size, steps, missing=True)
+    rounds: dict[str, Round] = {}
+    for weighting in ("equal", "auto_lambda"):
+        model = make_model(tasks)
+        model.compile(
+            keras.optimizers.Adam(1e-3),
+            loss="mse",
+            weighting=weighting,
+            steps_per_execution=16,
+            jit_compile=True,
+        )
+        rounds[weighting] = fit_round(model, data, meta_data=data)
+    if torch:
+        rounds["torch_auto_lambda"] = torch_round(len(tasks), batch_size)
+    result = measure(rounds, repeats)
+    ratio = result["auto_lambda"] / result["equal"]
+    result["auto_lambda_over_equal"] = round(ratio, 3)
+    if torch:
+        speedup = result["torch_auto_lambda"] / result["auto_lambda"]
+        result["times_faster_than_torch"] = round(speedup, 1)
+    return result
+
+
+def predicting(tasks: list[str], repeats: int) -> dict[str, float]:
+    """Part d: predicting with clones in the model and without."""
+    model = make_model(tasks, width=256)
+    x = np.random.default_rng(0).normal(size=(16384, 2)).astype("float32")
+    result = measure(
+        {
+            "plain": predict_round(model.inference_model, x, 512),
+            "selfaux": predict_round(model, x, 512),
+        },
+        repeats,
+    )
+    result["ratio"] = round(result["selfaux"] / result["plain"], 3)
+    return result
+
+
+def main(_: list[str]) -> None:
+    """Runs all parts and prints one JSON object."""
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    keras.utils.set_random_seed(0)
+    tasks = [f"arm_{i}" for i in range(_TASKS.value)]
+    steps, repeats = _STEPS.value, _ROUNDS.value
+    result = {
+        "a_small": plain_and_empty(tasks, 32, _BATCH.value, steps, repeats),
+        "a_large": plain_and_empty(tasks, 512, 512, steps // 8, repeats),
+        "b_and_c": with_clones(
+            tasks, _BATCH.value, steps, repeats, _TORCH.value
+        ),
+        "d": predicting(tasks, repeats),
+    }
+    print(json.dumps(result, indent=2))
+
+
+if __name__ == "__main__":
+    app.run(main)
