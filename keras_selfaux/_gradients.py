@@ -77,7 +77,9 @@ def scale(
     gradient: Sequence[Tensor | None], factor: Tensor
 ) -> list[Tensor | None]:
     """Multiplies a gradient by a number."""
-    return [None if g is None else g * tf.cast(factor, g.dtype) for g in gradient]
+    return [
+        None if g is None else g * tf.cast(factor, g.dtype) for g in gradient
+    ]
 
 
 def run_if(condition: Tensor, function: Callable[[], None]) -> None:

@@ -1,35 +1,28 @@
-"""One training step, and what it shares with evaluation.
+"""One training step.
 
 The step follows one rule: L(θ, n), the vector of all losses, is a pure
 function of the weights θ and the non-trainable state n. However often it is
 evaluated, state moves once, from the first evaluation alone.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
 from keras_selfaux import _gradients
-from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._batch import Batch, as_batch
+from keras_selfaux._checks import error
+from keras_selfaux._evaluation import (
+    regularization,
+    shares_of,
+    update_metrics,
+)
 from keras_selfaux._meta_data import PairedBatch
 from keras_selfaux._objective import EdgeLosses
-from keras_selfaux._types import Edge, Task, Tensor
+from keras_selfaux._types import Task, Tensor
 from keras_selfaux.distribution import num_replicas, replica_sum
-
-
-class Batch(NamedTuple):
-    """A batch with labels and sample weights sorted by task."""
-
-    x: Any
-    y: dict[Task, Tensor]
-    sample_weight: dict[Task, Tensor | None]
-
-    @property
-    def size(self) -> Tensor:
-        """The number of samples."""
-        return ops.shape(next(iter(self.y.values())))[0]
 
 
 class Evaluation(NamedTuple):
@@ -48,53 +41,6 @@ class Evaluation(NamedTuple):
     additional: Tensor
     predictions: dict[Task, Tensor]
     updates: list[tuple[Any, Tensor]]
-
-
-def as_batch(data: Any, tasks: Sequence[Task]) -> Batch:
-    """Sorts `(x, y)` or `(x, y, sample_weight)` by task.
-
-    Raises:
-        ValueError: If labels or sample weights do not fit the tasks.
-    """
-    x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
-    if isinstance(y, (list, tuple)) and len(y) == len(tasks):
-        y = dict(zip(tasks, y, strict=True))
-    if not isinstance(y, Mapping):
-        if len(tasks) != 1 or y is None:
-            raise error(
-                "Labels `y` must be a dict {task: labels}.",
-                received=f"{type(y).__name__}",
-                remedy=f"Pass a dict with the keys {list(tasks)}.",
-            )
-        y = {tasks[0]: y}
-    check_same_tasks("y", y, tasks)
-    if isinstance(weight, (list, tuple)) and len(weight) == len(tasks):
-        weight = dict(zip(tasks, weight, strict=True))
-    if not isinstance(weight, Mapping):
-        weight = dict.fromkeys(tasks, weight)
-    unknown = sorted(set(weight) - set(tasks))
-    if unknown:
-        raise error(
-            "`sample_weight` names tasks that the model does not have.",
-            received=f"{unknown}",
-            remedy=f"Use the names {list(tasks)}.",
-        )
-    weights = {task: weight.get(task) for task in tasks}
-    return Batch(
-        x,
-        {task: ops.convert_to_tensor(y[task]) for task in tasks},
-        {t: None if w is None else ops.convert_to_tensor(w)
-         for t, w in weights.items()},
-    )  # fmt: skip
-
-
-def shares_of(losses: EdgeLosses, scales: Sequence[float]) -> Tensor:
-    """Returns what this replica adds to each loss of the global batch."""
-    totals = replica_sum(ops.stop_gradient(losses.denominators))
-    if num_replicas() == 1:
-        totals = losses.denominators
-    shares = ops.divide_no_nan(losses.numerators, totals)
-    return shares * ops.convert_to_tensor(list(scales), "float32")
 
 
 def evaluate(
@@ -132,14 +78,6 @@ def evaluate(
     return Evaluation(losses, shares, additional, predictions, updates)
 
 
-def regularization(model: Any) -> Tensor:
-    """Returns this replica's share of what layers add to the loss."""
-    total = ops.zeros((), "float32")
-    for loss in model.losses:
-        total = total + ops.sum(ops.cast(loss, "float32"))
-    return total / num_replicas()
-
-
 def train(model: Any, data: Any) -> dict[str, Tensor]:
     """Takes one training step and returns the logs."""
     train_data, meta_data = split_pair(data)
@@ -173,8 +111,8 @@ def train(model: Any, data: Any) -> dict[str, Tensor]:
         batch.size,
         objective=replica_sum(total),
     )
-    model.update_metrics(
-        batch, evaluation.predictions, evaluation.losses.present
+    update_metrics(
+        model, batch, evaluation.predictions, evaluation.losses.present
     )
     logs: dict[str, Tensor] = model.get_metrics_result()
     return logs
@@ -231,36 +169,3 @@ def split_pair(data: Any) -> tuple[Any, Any]:
     if isinstance(data, PairedBatch):
         return data.train, data.meta
     return data, None
-
-
-def masks_as_weights(
-    present: Mapping[Edge, Tensor | None], batch: Batch, *, weighted: bool
-) -> dict[Task, Tensor]:
-    """Returns, per task, sample weights for metrics: 0 where missing."""
-    weights = {}
-    for task, labels in batch.y.items():
-        mask = present[task, task]
-        if mask is None:
-            mask = ops.ones_like(labels, dtype="float32")
-        mask = ops.cast(mask, "float32")
-        given = batch.sample_weight[task]
-        if weighted and given is not None:
-            given = ops.cast(given, "float32")
-            while len(given.shape) < len(mask.shape):
-                given = ops.expand_dims(given, -1)
-            mask = mask * given
-        weights[task] = mask
-    return weights
-
-
-def without_missing(
-    labels: Tensor, present: Tensor | None
-) -> Tensor:
-    """Returns labels with 0 where they are missing, for metrics."""
-    if present is None:
-        return labels
-    while len(present.shape) < len(labels.shape):
-        present = ops.expand_dims(present, -1)
-    if len(present.shape) > len(labels.shape):
-        present = ops.squeeze(present, -1)
-    return ops.where(present, labels, ops.zeros_like(labels))

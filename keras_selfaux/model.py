@@ -8,17 +8,16 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_selfaux import _compile, _step, weightings
+from keras_selfaux import _compile, _evaluation, _step, weightings
+from keras_selfaux._batch import as_batch
 from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._inference import inference_model
 from keras_selfaux._meta_data import PairedBatch, pair_fit_arguments
-from keras_selfaux._objective import EdgeLosses, Objective
+from keras_selfaux._objective import Objective
 from keras_selfaux._registry import register
-from keras_selfaux._stacking import Nodes
 from keras_selfaux._stacking._layer_stack import call_layer
 from keras_selfaux._stacking._template import symbolic_input
-from keras_selfaux._types import Edge, Layer, PerTask, Task, Tensor
-from keras_selfaux.distribution import num_replicas
+from keras_selfaux._types import Edge, Layer, Task, Tensor
 from keras_selfaux.graph import TransferGraph
 from keras_selfaux.layers import BranchedEncoder, HeadBank
 from keras_selfaux.layers._features import Features
@@ -205,18 +204,21 @@ class SelfAuxModel(keras.Model):
         )
         self._loss_tracker = None  # `LossTracker` does its work
         self.loss = loss
-        # Like an optimizer, these belong to the compiled state, not to the
-        # layers. Writing past `__setattr__` keeps Keras from tracking them.
-        vars(self)["weighting"] = rule
-        vars(self)["objective"] = Objective(losses)
-        vars(self)["edge_scales"] = [weights[s] for s, _ in rule.edges]
-        vars(self)["loss_tracker"] = LossTracker(tasks, list(weights.values()))
-        vars(self)["_weighted_metrics"] = type(self._compile_metrics)(
+        weighted = type(self._compile_metrics)(
             None,
             _compile.metrics_by_task(weighted_metrics, tasks),
             output_names=self.output_names,
         )
-        vars(self)["_compile_arguments"] = {**given, "weighting": rule}
+        # Like an optimizer, these belong to the compiled state, not to the
+        # layers. Writing past `__setattr__` keeps Keras from tracking them.
+        self.__dict__.update(
+            weighting=rule,
+            objective=Objective(losses),
+            edge_scales=[weights[source] for source, _ in rule.edges],
+            loss_tracker=LossTracker(tasks, list(weights.values())),
+            weighted_compile_metrics=weighted,
+            _compile_arguments={**given, "weighting": rule},
+        )
 
     @property
     def metrics(self) -> list[Any]:
@@ -224,11 +226,15 @@ class SelfAuxModel(keras.Model):
         metrics: list[Any] = super().metrics
         if not self.compiled:
             return metrics
-        return [self.loss_tracker, *metrics, self._weighted_metrics]
+        return [
+            self.loss_tracker,
+            *metrics,
+            self.weighted_compile_metrics,
+        ]
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns what `compile` was given, serialised."""
-        config = super().get_compile_config()
+        config: dict[str, Any] = super().get_compile_config()
         if config:
             for name, value in self._compile_arguments.items():
                 config[name] = keras.saving.serialize_keras_object(value)
@@ -313,31 +319,7 @@ class SelfAuxModel(keras.Model):
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Evaluates one batch on the primaries."""
-        tasks = self.transfer_graph.tasks
-        batch = _step.as_batch(data, tasks)
-        predictions = self(batch.x, training=False)
-        losses = self._primary_losses(batch, predictions)
-        self.loss_tracker.update_state(
-            losses.numerators,
-            losses.denominators,
-            batch.size,
-            additional=_step.regularization(self) * num_replicas(),
-        )
-        self.update_metrics(batch, predictions, losses.present)
-        logs: dict[str, Tensor] = self.get_metrics_result()
-        return logs
-
-    def _primary_losses(
-        self, batch: _step.Batch, predictions: PerTask[Tensor]
-    ) -> EdgeLosses:
-        graph = self.transfer_graph
-        outputs = [
-            ([(task, task)], Nodes(items=[predictions[task]]))
-            for task in graph.tasks
-        ]
-        return self.objective(
-            outputs, batch.y, batch.sample_weight, graph.primaries
-        )
+        return _evaluation.test(self, data)
 
     def compute_loss(
         self,
@@ -349,42 +331,20 @@ class SelfAuxModel(keras.Model):
     ) -> Tensor:
         """Returns the primaries' loss: what `evaluate` calls `loss`."""
         tasks = self.transfer_graph.tasks
-        batch = _step.as_batch((x, y, sample_weight), tasks)
-        losses = self._primary_losses(batch, y_pred)
-        shares = _step.shares_of(losses, self.edge_scales[: len(tasks)])
-        return ops.sum(shares) + _step.regularization(self)
+        batch = as_batch((x, y, sample_weight), tasks)
+        losses = _evaluation.primary_losses(self, batch, y_pred)
+        shares = _evaluation.shares_of(losses, self.edge_scales[: len(tasks)])
+        return ops.sum(shares) + _evaluation.regularization(self)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Tensor]:
         """Updates the compiled metrics and returns all metrics' results."""
-        batch = _step.as_batch(
-            (x, y, sample_weight), self.transfer_graph.tasks
-        )
-        present = self._primary_losses(batch, y_pred).present
-        self.update_metrics(batch, y_pred, present)
+        batch = as_batch((x, y, sample_weight), self.transfer_graph.tasks)
+        present = _evaluation.primary_losses(self, batch, y_pred).present
+        _evaluation.update_metrics(self, batch, y_pred, present)
         logs: dict[str, Tensor] = self.get_metrics_result()
         return logs
-
-    def update_metrics(
-        self,
-        batch: _step.Batch,
-        predictions: PerTask[Tensor],
-        present: Mapping[Edge, Tensor | None],
-    ) -> None:
-        """Updates the compiled metrics, leaving missing labels out."""
-        labels = {
-            task: _step.without_missing(y, present[task, task])
-            for task, y in batch.y.items()
-        }
-        for metrics, weighted in (
-            (self._compile_metrics, False),
-            (self._weighted_metrics, True),
-        ):
-            if metrics.built and not metrics.metrics:
-                continue
-            weights = _step.masks_as_weights(present, batch, weighted=weighted)
-            metrics.update_state(labels, dict(predictions), weights)
 
     def _symbolic_build(
         self, iterator: Any = None, data_batch: Any = None
@@ -419,7 +379,7 @@ class SelfAuxModel(keras.Model):
     def export(
         self,
         filepath: str | os.PathLike[str],
-        format: str = "tf_saved_model",  # noqa: A002  (Keras's name)
+        format: str = "tf_saved_model",
         **kwargs: Any,
     ) -> None:
         """Exports the primaries; clones are left out.
@@ -492,4 +452,3 @@ def _resolve_graph(auxiliaries: Any, heads: Any) -> TransferGraph:
             remedy="Pass one of these.",
         )
     return TransferGraph(tasks, auxiliaries)
-

@@ -246,16 +246,16 @@ _KINDS: dict[type, type[StackedLayer]] = {
 
 _WEIGHTLESS = frozenset(
     getattr(keras.layers, name)
-    for name in (
-        "Activation Identity ReLU LeakyReLU ELU Softmax Rescaling "
-        "Dropout GaussianDropout GaussianNoise SpatialDropout1D "
-        "SpatialDropout2D SpatialDropout3D Flatten Reshape Permute "
-        "RepeatVector UnitNormalization "
-        "GlobalAveragePooling1D GlobalAveragePooling2D "
-        "GlobalMaxPooling1D GlobalMaxPooling2D "
-        "AveragePooling1D AveragePooling2D MaxPooling1D MaxPooling2D "
-        "UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D"
-    ).split()
+    for name in """
+        Activation Identity ReLU LeakyReLU ELU Softmax Rescaling
+        Dropout GaussianDropout GaussianNoise
+        SpatialDropout1D SpatialDropout2D SpatialDropout3D
+        Flatten Reshape Permute RepeatVector UnitNormalization
+        GlobalAveragePooling1D GlobalAveragePooling2D
+        GlobalMaxPooling1D GlobalMaxPooling2D
+        AveragePooling1D AveragePooling2D MaxPooling1D MaxPooling2D
+        UpSampling1D UpSampling2D ZeroPadding1D ZeroPadding2D
+    """.split()  # noqa: SIM905  (a list would fill a page)
 )
 
 

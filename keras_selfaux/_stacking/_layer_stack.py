@@ -54,7 +54,7 @@ class LayerStack(keras.layers.Layer):
         self._fresh = fresh
         self.stacked = stack and _stacks(self._templates[0].layer)
         self.parts: list[Layer] = []
-        self.output_spec: tuple[Shape, str] | None = None
+        self.output_spec: Any = None
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights of all copies for inputs of this shape."""

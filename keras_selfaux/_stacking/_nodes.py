@@ -1,6 +1,7 @@
 """`Nodes`: several tensors of one shape, stacked or listed as needed."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from keras import ops
 
@@ -24,8 +25,8 @@ class Nodes:
         stacked: Tensor | None = None,
         items: Sequence[Tensor] | None = None,
     ) -> None:
-        self._stacked = stacked
-        self._items = None if items is None else list(items)
+        self._stacked: Any = stacked
+        self._items: Any = None if items is None else list(items)
 
     def __len__(self) -> int:
         if self._items is not None:

@@ -110,9 +110,7 @@ class BranchedEncoder(keras.layers.Layer):
             )
         self.built_shape = shape = input_shape
         for template, plan in zip(self._templates, self._plans, strict=True):
-            stack = LayerStack(
-                [template] * plan.num_modules, stack=self._stack
-            )
+            stack = LayerStack([template] * plan.num_modules, stack=self._stack)
             stack.build(shape)
             self.stage_stacks.append(stack)
             shape, _ = stack.output_spec

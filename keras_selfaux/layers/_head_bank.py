@@ -152,9 +152,7 @@ class HeadBank(keras.layers.Layer):
         self, features: Features, training: bool | None = None
     ) -> list[EdgeOutputs]:
         """Returns the clones' predictions, group by group."""
-        return _run(
-            self._clone_edges, self.clone_stacks, features, training
-        )
+        return _run(self._clone_edges, self.clone_stacks, features, training)
 
     def call(
         self, inputs: Mapping[Task, Tensor], training: bool | None = None
@@ -211,8 +209,8 @@ class HeadBank(keras.layers.Layer):
             (*self.primary_stacks, *self.clone_stacks),
             strict=True,
         ):
-            if tuple(edge) in edges:
-                return stack, edges.index(tuple(edge))
+            if edge in edges:
+                return stack, edges.index(edge)
         raise error(
             "There is no head for this edge.",
             received=f"edge={edge!r}",
