@@ -100,12 +100,23 @@ class Objective:
 
 
 def _key(loss: keras.losses.Loss) -> str:
-    """Returns a text that is equal for losses that compute the same."""
-    if type(loss).get_config is keras.losses.Loss.get_config:
-        # The class may keep settings that its config does not show.
-        return str(id(loss))
-    config = {**loss.get_config(), "name": None}
-    return f"{type(loss)} {loss.dtype} {config!r}"
+    """Returns a text that is equal only for losses that compute the same.
+
+    The config will not do: that of Keras's `Huber`, say, lacks its `delta`.
+    """
+    settings = {
+        name: _setting(value)
+        for name, value in vars(loss).items()
+        if name not in ("name", "_dtype_policy")  # `_dtype` says it
+    }
+    return f"{type(loss)} {settings!r}"
+
+
+def _setting(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _setting(entry) for name, entry in value.items()}
+    simple = value is None or isinstance(value, (bool, int, float, str))
+    return repr(value) if simple else id(value)
 
 
 def _spec(value: Tensor | None) -> Any:

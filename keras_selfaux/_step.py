@@ -132,7 +132,7 @@ def _update_weighting(
         gradient = replica_sum(
             _gradients.scale(scaled_gradient, 1 / optimizer.scale_loss(1.0))
         )
-        rate = optimizer.learning_rate
+        rate = ops.cast(optimizer.learning_rate, "float32")
         virtual = _gradients.descend(theta, gradient, rate)
 
         def meta_loss(theta: Sequence[Tensor]) -> tuple[Tensor, None]:

@@ -21,6 +21,7 @@ from keras_selfaux._types import Edge, Layer, Task, Tensor
 from keras_selfaux.graph import TransferGraph
 from keras_selfaux.layers import BranchedEncoder, HeadBank
 from keras_selfaux.layers._features import Features
+from keras_selfaux.layers._head_bank import check_heads
 from keras_selfaux.metrics import LossTracker
 
 
@@ -266,7 +267,7 @@ class SelfAuxModel(keras.Model):
         Raises:
             ValueError: If the weighting needs `meta_data` and there is none.
         """
-        self._assert_compile_called("fit")
+        self._prepare_training("fit")
         if not self.weighting.needs_meta_data:
             return super().fit(*args, **kwargs)
         self._check_meta_data(meta_data)
@@ -290,7 +291,7 @@ class SelfAuxModel(keras.Model):
         Returns:
             The loss and metrics, as in Keras.
         """
-        self._assert_compile_called("train_on_batch")
+        self._prepare_training("train_on_batch")
         if not self.weighting.needs_meta_data:
             return super().train_on_batch(x, *args, **kwargs)
         self._check_meta_data(meta_data)
@@ -303,6 +304,13 @@ class SelfAuxModel(keras.Model):
             PairedBatch(batch, meta_data),
             return_dict=arguments.get("return_dict", False),
         )
+
+    def _prepare_training(self, method: str) -> None:
+        self._assert_compile_called(method)
+        if self.built and not self.optimizer.built:
+            # A step that creates variables would be traced twice.
+            with self.distribute_strategy.scope():
+                self.optimizer.build(self.trainable_variables)
 
     def _check_meta_data(self, meta_data: Any) -> None:
         if meta_data is None:
@@ -413,6 +421,21 @@ class SelfAuxModel(keras.Model):
         print_line(f" Parameters kept at export: {kept:,}")
         print_line(f" Parameters discarded at export: {discarded:,}")
 
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the states of random generators, which Keras leaves out."""
+        super().save_own_variables(store)
+        for number, state in enumerate(self._seed_states()):
+            store[f"seed_{number}"] = state
+
+    def load_own_variables(self, store: Any) -> None:
+        """Brings back what `save_own_variables` saved."""
+        for number, state in enumerate(self._seed_states()):
+            state.assign(store[f"seed_{number}"])
+
+    def _seed_states(self) -> list[Any]:
+        weights = {id(weight) for weight in self.weights}
+        return [v for v in self.variables if id(v) not in weights]
+
     def get_config(self) -> dict[str, Any]:
         """Returns the config, with encoder, heads and graph serialised."""
         bank = self.head_bank.get_config()
@@ -436,6 +459,7 @@ class SelfAuxModel(keras.Model):
 
 
 def _resolve_graph(auxiliaries: Any, heads: Any) -> TransferGraph:
+    check_heads(heads)
     tasks = list(heads)
     if isinstance(auxiliaries, TransferGraph):
         check_same_tasks("heads", tasks, auxiliaries.tasks)

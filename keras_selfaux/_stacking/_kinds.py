@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from keras_selfaux._stacking._nodes import take_static
-from keras_selfaux._stacking._template import Template, shift_seeds
+from keras_selfaux._stacking._template import Template, config_of_copy
 from keras_selfaux._types import Layer, Shape, Tensor
 
 Table = Sequence[Sequence[int]]
@@ -70,7 +70,7 @@ class StackedLayer(keras.layers.Layer):
         config = keras.saving.serialize_keras_object(own)
         random = "seed" in config["config"]
         if random and config["config"]["seed"] is not None:
-            config = shift_seeds(config, self.first_index)
+            config = config_of_copy(config, self.first_index)
         if random:
             # One generator for all copies: a new draw at every call.
             seed = config["config"]["seed"]

@@ -52,6 +52,7 @@ class LayerStack(keras.layers.Layer):
         self._templates = list(templates)
         self._first_index = first_index
         self._fresh = fresh
+        self.count = len(self._templates)
         self.stacked = stack and _stacks(self._templates[0].layer)
         self.parts: list[Layer] = []
         self.output_spec: Any = None

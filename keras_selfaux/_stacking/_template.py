@@ -29,7 +29,7 @@ class Template:
                 of a seeded layer differ from each other.
             name: The copy's name. Defaults to the template's.
         """
-        config = shift_seeds(self.layer.get_config(), index)
+        config = config_of_copy(self.layer.get_config(), index)
         if name is not None:
             config = {**config, "name": name}
         return type(self.layer).from_config(config)
@@ -54,17 +54,23 @@ class Template:
         return config
 
 
-def shift_seeds(config: Any, index: int) -> Any:
-    """Returns the config with `index` added to every integer seed in it."""
+def config_of_copy(config: Any, index: int) -> Any:
+    """Returns a config that makes an object of its own.
+
+    Integer seeds are shifted by `index`. The ids by which Keras recognises
+    shared objects while it loads a model are dropped: with them, copies
+    made during loading would share their inner layers.
+    """
     if isinstance(config, dict):
         return {
             key: value + index
             if key == "seed" and type(value) is int
-            else shift_seeds(value, index)
+            else config_of_copy(value, index)
             for key, value in config.items()
+            if key != "shared_object_id"
         }
     if isinstance(config, (list, tuple)):
-        return type(config)(shift_seeds(value, index) for value in config)
+        return type(config)(config_of_copy(value, index) for value in config)
     return config
 
 

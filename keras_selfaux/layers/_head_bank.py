@@ -61,7 +61,7 @@ class HeadBank(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        _check_heads(heads)
+        check_heads(heads)
         self.graph = graph or TransferGraph.empty(heads)
         check_same_tasks("heads", heads, self.graph.tasks)
         self._templates = {
@@ -257,7 +257,8 @@ def _run(
     return outputs
 
 
-def _check_heads(heads: Any) -> None:
+def check_heads(heads: Any) -> None:
+    """Raises unless `heads` is a dict of Keras layers."""
     if not isinstance(heads, Mapping) or not all(
         isinstance(head, keras.layers.Layer) for head in heads.values()
     ):
