@@ -1,14 +1,14 @@
 """Losses and metrics of the primaries; what training shares with evaluation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
 from keras_selfaux._batch import Batch, as_batch
-from keras_selfaux._objective import EdgeLosses
+from keras_selfaux._objective import EdgeLosses, PresentLabels
 from keras_selfaux._stacking import Nodes
-from keras_selfaux._types import Edge, PerTask, Task, Tensor
+from keras_selfaux._types import PerTask, Task, Tensor
 from keras_selfaux.distribution import num_replicas, replica_sum
 
 
@@ -32,12 +32,21 @@ def primary_losses(
     model: Any, batch: Batch, predictions: PerTask[Tensor]
 ) -> EdgeLosses:
     """Returns the primaries' losses from their predictions."""
-    edges = model.transfer_graph.primaries
+    alike: dict[Any, list[Task]] = {}
+    for task in model.transfer_graph.tasks:
+        alike.setdefault(tuple(predictions[task].shape), []).append(task)
     outputs = [
-        ([(task, task)], Nodes(items=[predictions[task]])) for task, _ in edges
+        (
+            [(task, task) for task in tasks],
+            Nodes(items=[predictions[task] for task in tasks]),
+        )
+        for tasks in alike.values()
     ]
     losses: EdgeLosses = model.objective(
-        outputs, batch.y, batch.sample_weight, edges
+        outputs,
+        batch.y,
+        batch.sample_weight,
+        model.transfer_graph.primaries,
     )
     return losses
 
@@ -63,7 +72,7 @@ def update_metrics(
     model: Any,
     batch: Batch,
     predictions: PerTask[Tensor],
-    present: Mapping[Edge, Tensor | None],
+    present: PresentLabels,
 ) -> None:
     """Updates the compiled metrics, leaving missing labels out."""
     labels = {
@@ -81,7 +90,7 @@ def update_metrics(
 
 
 def _masks_as_weights(
-    present: Mapping[Edge, Tensor | None], batch: Batch, *, weighted: bool
+    present: PresentLabels, batch: Batch, *, weighted: bool
 ) -> dict[Task, Tensor]:
     """Returns, per task, sample weights for metrics: 0 where missing."""
     weights = {}

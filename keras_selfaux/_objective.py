@@ -11,19 +11,35 @@ from keras_selfaux._types import Edge, PerTask, Task, Tensor
 from keras_selfaux.losses import masked_loss
 
 
+class PresentLabels:
+    """Which labels are present, by edge; cut out of the stack when asked."""
+
+    def __init__(self) -> None:
+        self._places: dict[Edge, tuple[Tensor | None, int]] = {}
+
+    def add(self, edges: Sequence[Edge], masks: Tensor | None) -> None:
+        """Adds the masks of edges that were computed at once."""
+        for i, edge in enumerate(edges):
+            self._places[edge] = masks, i
+
+    def __getitem__(self, edge: Edge) -> Tensor | None:
+        """Returns the mask `(batch, ...)`, or `None` if none can miss."""
+        masks, i = self._places[edge]
+        return None if masks is None else masks[i]
+
+
 class EdgeLosses(NamedTuple):
     """The losses of n edges as fractions, in a fixed order.
 
     Attributes:
         numerators: Tensor of shape `(n,)`, float32.
         denominators: Tensor of shape `(n,)`, float32.
-        present: `{edge: bool mask}` of the labels present, or `None` where
-            none can be missing.
+        present: The masks of the labels present.
     """
 
     numerators: Tensor
     denominators: Tensor
-    present: dict[Edge, Tensor | None]
+    present: PresentLabels
 
 
 class Objective:
@@ -58,7 +74,7 @@ class Objective:
         """
         found: list[Edge] = []
         numerators, denominators = [], []
-        present: dict[Edge, Tensor | None] = {}
+        present = PresentLabels()
         for edges, nodes in outputs:
             for members in self._alike(edges, labels, sample_weights):
                 chosen = [edges[i] for i in members]
@@ -71,10 +87,9 @@ class Objective:
                 found += chosen
                 numerators.append(result.numerator)
                 denominators.append(result.denominator)
-                masks = result.present
-                for i, edge in enumerate(chosen):
-                    present[edge] = None if masks is None else masks[i]
-        places = [found.index(edge) for edge in order]
+                present.add(chosen, result.present)
+        number = {edge: i for i, edge in enumerate(found)}
+        places = [number[edge] for edge in order]
         return EdgeLosses(
             _ordered(numerators, places),
             _ordered(denominators, places),
@@ -130,11 +145,11 @@ def _of_sources(
 ) -> Tensor | None:
     """Stacks the values of the edges' sources: `(n, batch, ...)`."""
     sources = [source for source, _ in edges]
-    distinct = list(dict.fromkeys(sources))
-    if values[distinct[0]] is None:
+    number = {s: i for i, s in enumerate(dict.fromkeys(sources))}
+    if values[sources[0]] is None:
         return None
-    nodes = Nodes(stacked=ops.stack([values[s] for s in distinct]))
-    return nodes.take([distinct.index(s) for s in sources]).stacked
+    nodes = Nodes(stacked=ops.stack([values[s] for s in number]))
+    return nodes.take([number[s] for s in sources]).stacked
 
 
 def _ordered(parts: Sequence[Tensor], places: Sequence[int]) -> Tensor:

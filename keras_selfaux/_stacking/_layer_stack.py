@@ -120,7 +120,8 @@ class LayerStack(keras.layers.Layer):
                 ]
             )
         used = sorted(set(reads))
-        table, order = _arrange([used.index(r) for r in reads], modules)
+        number = {read: i for i, read in enumerate(used)}
+        table, order = _arrange([number[read] for read in reads], modules)
         values = inputs.take(used).stacked
         for part in self.parts:
             if isinstance(part, StackedLayer):

@@ -46,6 +46,6 @@ class Features:
         places = [self._place[task] for task in tasks]
         if len({group for group, _ in places}) == 1:
             return self._groups[places[0][0]], [node for _, node in places]
-        distinct = list(dict.fromkeys(places))
-        items = [self._groups[group][node] for group, node in distinct]
-        return Nodes(items=items), [distinct.index(p) for p in places]
+        number = {place: i for i, place in enumerate(dict.fromkeys(places))}
+        items = [self._groups[group][node] for group, node in number]
+        return Nodes(items=items), [number[place] for place in places]

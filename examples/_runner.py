@@ -1,0 +1,338 @@
+"""What the runners share: flags, seeds, progress, files and `main`.
+
+A runner is a frozen dataclass of settings that extends `Settings`, and a
+function `run(config)`; `main` makes a flag of every setting.
+"""
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import platform
+import sys
+import time
+from collections.abc import Callable, Collection
+from typing import Any, ClassVar, TypeVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+from absl import app, flags, logging
+
+import keras_selfaux
+
+_LINES_WITHOUT_TERMINAL = 10
+_SECONDS_BETWEEN_REFRESHES = 0.2
+
+
+def error(wrong: str, *, received: Any, remedy: str) -> ValueError:
+    """Returns a `ValueError` in the form of the package's own messages."""
+    return ValueError(f"{wrong} Received: {received}. {remedy}")
+
+
+def setting(
+    default: Any, help: str, choices: Collection[str] | None = None
+) -> Any:
+    """Returns a dataclass field that `main` turns into a flag."""
+    metadata = {"help": help, "choices": choices}
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The settings that all runners have.
+
+    Raises:
+        ValueError: If there is no seed, or one is negative or given twice.
+    """
+
+    DEMO: ClassVar[dict[str, Any]] = {}
+    """What `--demo` sets, unless the command line says otherwise."""
+
+    seeds: tuple[int, ...] = setting(
+        (0, 1, 2), "Seeds, separated by commas; every method runs once each."
+    )
+    output_dir: str = setting(
+        "results", "Folder for results.json and the pictures."
+    )
+    export_dir: str = setting(
+        "saved_models",
+        "Folder for the exported model; it is written into the next free "
+        "version number below.",
+    )
+    overwrite: bool = setting(
+        False, "Whether to replace the results of an earlier run."
+    )
+    plots: bool = setting(
+        True, "Whether to draw pictures, for which Matplotlib is needed."
+    )
+    demo: bool = setting(
+        False,
+        "A shortened run that shows the way in about two minutes on two "
+        "cores. It may replace the results of an earlier demo.",
+    )
+    verbose: bool = setting(True, "Whether to show how training proceeds.")
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        is_valid = all(type(s) is int and 0 <= s < 2**32 for s in self.seeds)
+        if not self.seeds or len({*self.seeds}) < len(self.seeds):
+            is_valid = False
+        if not is_valid:
+            raise error(
+                "`seeds` must be integers from 0 on, at least one, each once.",
+                received=f"seeds={list(self.seeds)}",
+                remedy="Pass seeds such as 0,1,2.",
+            )
+
+
+Config = TypeVar("Config", bound=Settings)
+
+
+def main(config_class: type[Config], run: Callable[[Config], Any]) -> None:
+    """Calls `run` with the settings that the command line gives.
+
+    Args:
+        config_class: A subclass of `Settings`.
+        run: Takes one of its instances.
+    """
+    define_flags(config_class, flags.FLAGS)
+
+    def run_from_flags(arguments: list[str]) -> None:
+        if len(arguments) > 1:
+            raise app.UsageError(f"Unexpected arguments: {arguments[1:]}.")
+        if not flags.FLAGS["verbosity"].present:
+            # absl would show every note of TensorFlow's.
+            logging.set_verbosity(logging.ERROR)
+        try:
+            config = config_from_flags(config_class, flags.FLAGS)
+        except ValueError as problem:
+            sys.exit(f"error: {problem}")
+        # What a user can mend needs no traceback.
+        try:
+            run(config)
+        except (FileExistsError, ImportError) as problem:
+            sys.exit(f"error: {problem}")
+
+    app.run(run_from_flags)
+
+
+def define_flags(
+    config_class: type[Settings], values: flags.FlagValues
+) -> None:
+    """Defines a flag for every setting, of the type of its default."""
+    # So that `--help` counts the flags among those of the runner itself.
+    flags.disclaim_key_flags()
+    for field in dataclasses.fields(config_class):
+        name, default = field.name, field.default
+        text, choices = field.metadata["help"], field.metadata["choices"]
+        if isinstance(default, bool):
+            flags.DEFINE_bool(name, default, text, flag_values=values)
+        elif isinstance(default, int):
+            flags.DEFINE_integer(name, default, text, flag_values=values)
+        elif isinstance(default, float):
+            flags.DEFINE_float(name, default, text, flag_values=values)
+        elif isinstance(default, tuple):
+            flags.DEFINE_list(
+                name, [str(item) for item in default], text, flag_values=values
+            )
+        elif choices:
+            flags.DEFINE_enum(name, default, choices, text, flag_values=values)
+        else:
+            flags.DEFINE_string(name, default, text, flag_values=values)
+
+
+def config_from_flags(
+    config_class: type[Config], values: flags.FlagValues
+) -> Config:
+    """Returns the settings that the flags give.
+
+    Raises:
+        ValueError: If a value does not fit.
+    """
+    arguments = {}
+    is_demo = values["demo"].value
+    for field in dataclasses.fields(config_class):
+        flag = values[field.name]
+        value = flag.value
+        if isinstance(field.default, tuple):
+            value = _as_tuple(field.name, value, type(field.default[0]))
+        if is_demo and not flag.present:
+            value = config_class.DEMO.get(field.name, value)
+        arguments[field.name] = value
+    return config_class(**arguments)
+
+
+def _as_tuple(name: str, items: list[str], kind: type) -> tuple[Any, ...]:
+    try:
+        return tuple(kind(item) for item in items)
+    except ValueError as problem:
+        raise error(
+            f"`{name}` must be a list of numbers separated by commas.",
+            received=f"{name}={','.join(items)}",
+            remedy="Pass a list such as 0,1,2.",
+        ) from problem
+
+
+def check_output(config: Settings) -> pathlib.Path:
+    """Returns the path of `results.json`, unless it must not be written.
+
+    Raises:
+        FileExistsError: If it has results that the run may not replace.
+    """
+    path = pathlib.Path(config.output_dir) / "results.json"
+    if not path.exists() or config.overwrite:
+        return path
+    if config.demo:
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            if json.loads(path.read_text("utf-8"))["config"]["demo"]:
+                return path
+    raise FileExistsError(
+        f"'{path}' holds the results of an earlier run. Pass --overwrite to "
+        "replace them, or another --output_dir."
+    )
+
+
+def check_plots(config: Settings) -> None:
+    """Makes Matplotlib draw into files, or tells early that it is missing.
+
+    Raises:
+        ImportError: If pictures are wanted and Matplotlib is not installed.
+    """
+    if not config.plots:
+        return
+    try:
+        import matplotlib
+    except ImportError as cause:
+        raise ImportError(
+            "Pictures need Matplotlib, which could not be imported. "
+            f"Received: {cause}. Install it with "
+            '`pip install "keras_selfaux[plots]"`, or pass --noplots.'
+        ) from cause
+    matplotlib.use("Agg")
+
+
+def save_figure(axes: Any, path: pathlib.Path) -> None:
+    """Writes the figure of `axes` and closes it."""
+    import matplotlib.pyplot as plt
+
+    axes.figure.savefig(path, dpi=150, bbox_inches="tight")
+    plt.close(axes.figure)
+
+
+def write_json(path: pathlib.Path, content: Any) -> None:
+    """Writes a JSON file at once: a reader never finds half of it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps(content, indent=2) + "\n"
+    unfinished.write_text(text, encoding="utf-8")
+    os.replace(unfinished, path)
+
+
+def versions() -> dict[str, str]:
+    """Returns the versions that results depend on."""
+    return {
+        "python": platform.python_version(),
+        "keras_selfaux": keras_selfaux.__version__,
+        "keras": keras.__version__,
+        "tensorflow": tf.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def next_version(export_dir: str) -> pathlib.Path:
+    """Returns `<export_dir>/<version>` with the next version number."""
+    folder = pathlib.Path(export_dir)
+    taken = [int(path.name) for path in folder.glob("*") if path.name.isdigit()]
+    return folder / str(max(taken, default=0) + 1)
+
+
+def export_and_check(
+    model: keras.Model, export_dir: str, x: Any, tolerance: float = 1e-5
+) -> tuple[pathlib.Path, float]:
+    """Exports a model as its next version and compares what is read back.
+
+    Args:
+        model: A model with a dict of outputs.
+        export_dir: Where its versions are.
+        x: A batch of inputs.
+        tolerance: The largest difference that is put up with.
+
+    Returns:
+        The version's path and the largest absolute difference found.
+
+    Raises:
+        RuntimeError: If the export answers differently.
+    """
+    path = next_version(export_dir)
+    model.export(path, verbose=False)
+    served = tf.saved_model.load(str(path))
+    answers = served.serve(tf.constant(x))
+    difference = max(
+        float(np.max(np.abs(answers[name] - expected)))
+        for name, expected in model(x, training=False).items()
+    )
+    if not difference <= tolerance:  # NaN is a difference, too
+        raise RuntimeError(
+            f"The export in '{path}' does not answer like its model. "
+            f"Received: a difference of {difference:.2g}, more than "
+            f"{tolerance:.2g}. Do not use it, and report this as a bug."
+        )
+    return path, difference
+
+
+class Progress(keras.callbacks.Callback):
+    """Shows the epochs: on a terminal one line, refreshed; else a line a tenth.
+
+    Keras's own progress bar has an entry per task.
+
+    Args:
+        label: What is being trained.
+        monitor: Name of the log that is shown. Defaults to `"val_loss"`.
+    """
+
+    def __init__(self, label: str, monitor: str = "val_loss") -> None:
+        super().__init__()
+        self.label = label
+        self.monitor = monitor
+
+    def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Starts the clock."""
+        self._start = time.perf_counter()
+        self._shown = 0.0
+        self._best = float("inf")
+        self._refreshes = sys.stdout.isatty()
+        if self._refreshes:
+            print(f"{self.label}  compiling ...", end="", flush=True)
+
+    def on_epoch_end(
+        self, epoch: int, logs: dict[str, float] | None = None
+    ) -> None:
+        """Shows the epoch if it is time to."""
+        epochs = self.params["epochs"]
+        value = (logs or {})[self.monitor]
+        self._best = min(self._best, value)
+        now = time.perf_counter()
+        if self._refreshes:
+            is_due = now - self._shown > _SECONDS_BETWEEN_REFRESHES
+        else:
+            every = -(-epochs // _LINES_WITHOUT_TERMINAL)
+            is_due = (epoch + 1) % every == 0
+        if not is_due and epoch + 1 < epochs:
+            return
+        self._shown = now
+        line = (
+            f"{self.label}  epoch {epoch + 1:{len(str(epochs))}}/{epochs}  "
+            f"{self.monitor} {value:.4f}  best {self._best:.4f}  "
+            f"{now - self._start:.0f} s"
+        )
+        if self._refreshes:
+            print(f"\r{line:<79}", end="", flush=True)
+        else:
+            print(line, flush=True)
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Ends the line."""
+        if self._refreshes:
+            print()
