@@ -108,6 +108,23 @@ def pair_fit_arguments(
     return {**arguments, "x": PairedAdapter(train, meta)}
 
 
+def shape_of_inputs(x: Any) -> Any:
+    """Returns the shapes of a batch of inputs, or `None` if they are unknown.
+
+    Args:
+        x: What `fit` was given as `x`: arrays, a `tf.data.Dataset` or a
+            `PyDataset`.
+    """
+    if isinstance(x, tf.data.Dataset):
+        spec = x.element_spec
+        x = spec[0] if isinstance(spec, tuple) else spec
+    elif isinstance(x, keras.utils.PyDataset):
+        x = x[0][0]
+    if not all(hasattr(leaf, "shape") for leaf in keras.tree.flatten(x)):
+        return None
+    return keras.tree.map_structure(lambda leaf: (None, *leaf.shape[1:]), x)
+
+
 def _meta_adapter(meta_data: Any, batch_size: int | None) -> DataAdapter:
     if isinstance(meta_data, (tf.data.Dataset, keras.utils.PyDataset)):
         return get_data_adapter(x=meta_data)

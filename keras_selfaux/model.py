@@ -12,7 +12,11 @@ from keras_selfaux import _compile, _evaluation, _step, weightings
 from keras_selfaux._batch import as_batch
 from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._inference import inference_model
-from keras_selfaux._meta_data import PairedBatch, pair_fit_arguments
+from keras_selfaux._meta_data import (
+    PairedBatch,
+    input_shape,
+    pair_fit_arguments,
+)
 from keras_selfaux._objective import Objective
 from keras_selfaux._registry import register
 from keras_selfaux._stacking._layer_stack import call_layer
@@ -267,14 +271,14 @@ class SelfAuxModel(keras.Model):
         Raises:
             ValueError: If the weighting needs `meta_data` and there is none.
         """
-        self._prepare_training("fit")
-        if not self.weighting.needs_meta_data:
-            return super().fit(*args, **kwargs)
-        self._check_meta_data(meta_data)
         signature = inspect.signature(keras.Model.fit)
         arguments = signature.bind(self, *args, **kwargs).arguments
         del arguments["self"]
-        return super().fit(**pair_fit_arguments(arguments, meta_data))
+        self._prepare_training("fit", arguments.get("x"))
+        if self.weighting.needs_meta_data:
+            self._check_meta_data(meta_data)
+            arguments = pair_fit_arguments(arguments, meta_data)
+        return super().fit(**arguments)
 
     def train_on_batch(
         self, x: Any, *args: Any, meta_data: Any = None, **kwargs: Any
@@ -291,7 +295,7 @@ class SelfAuxModel(keras.Model):
         Returns:
             The loss and metrics, as in Keras.
         """
-        self._prepare_training("train_on_batch")
+        self._prepare_training("train_on_batch", x)
         if not self.weighting.needs_meta_data:
             return super().train_on_batch(x, *args, **kwargs)
         self._check_meta_data(meta_data)
@@ -305,11 +309,14 @@ class SelfAuxModel(keras.Model):
             return_dict=arguments.get("return_dict", False),
         )
 
-    def _prepare_training(self, method: str) -> None:
+    def _prepare_training(self, method: str, x: Any) -> None:
+        """Creates all variables: a step that did would be traced twice."""
         self._assert_compile_called(method)
-        if self.built and not self.optimizer.built:
-            # A step that creates variables would be traced twice.
-            with self.distribute_strategy.scope():
+        shape = None if self.built else shape_of_inputs(x)
+        with self.distribute_strategy.scope():
+            if shape is not None:
+                self.build(shape)
+            if self.built and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
 
     def _check_meta_data(self, meta_data: Any) -> None:

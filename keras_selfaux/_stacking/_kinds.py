@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from keras_selfaux._stacking._nodes import take_static
-from keras_selfaux._stacking._template import Template, config_of_copy
+from keras_selfaux._stacking._template import Template
 from keras_selfaux._types import Layer, Shape, Tensor
 
 Table = Sequence[Sequence[int]]
@@ -67,28 +67,23 @@ class StackedLayer(keras.layers.Layer):
         ]
         name = probe.weights[number].name
         own = getattr(probe, f"{name}_initializer")
-        config = keras.saving.serialize_keras_object(own)
-        random = "seed" in config["config"]
-        if random and config["config"]["seed"] is not None:
-            config = config_of_copy(config, self.first_index)
-        if random:
-            # One generator for all copies: a new draw at every call.
-            seed = config["config"]["seed"]
-            config["config"]["seed"] = keras.random.SeedGenerator(
-                seed if type(seed) is int else None
-            )
-            own = type(own).from_config(config["config"])
+        seed = getattr(own, "seed", None)
+
+        def draw(module: int, shape: Shape, dtype: str | None) -> Tensor:
+            if type(seed) is int:  # it would give the same at every call
+                own.seed = seed + self.first_index + module
+            return own(shape, dtype=dtype)
 
         def initialize(shape: Shape, dtype: str | None = None) -> Tensor:
-            if not random and all(weights is None for weights in given):
-                value = ops.convert_to_tensor(own(shape[1:], dtype=dtype))
+            if seed is None and all(weights is None for weights in given):
+                value = ops.convert_to_tensor(draw(0, shape[1:], dtype))
                 return ops.broadcast_to(value[None], shape)
             return ops.stack(
                 [
-                    own(shape[1:], dtype=dtype)
+                    draw(module, shape[1:], dtype)
                     if weights is None
                     else ops.cast(weights[number], dtype)
-                    for weights in given
+                    for module, weights in enumerate(given)
                 ]
             )
 
