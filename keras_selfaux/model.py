@@ -14,8 +14,8 @@ from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._inference import inference_model
 from keras_selfaux._meta_data import (
     PairedBatch,
-    input_shape,
     pair_fit_arguments,
+    shape_of_inputs,
 )
 from keras_selfaux._objective import Objective
 from keras_selfaux._registry import register
