@@ -24,7 +24,7 @@ demo: $(DEV)  ## Train on RobotArm and export to saved_models/robot_arm.
 		--output_dir=results/robot_arm --export_dir=saved_models/robot_arm
 
 test: $(DEV)  ## Run the tests, the slow ones left out.
-	$(BIN)/python -m pytest -q -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n 2 -m "not slow" $(PYTEST_ARGS)
 
 lint: $(DEV)  ## Check style, types and import directions.
 	$(BIN)/ruff check

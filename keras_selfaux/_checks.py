@@ -4,6 +4,7 @@ Every function returns nothing when the value is fine and raises `ValueError`
 otherwise, so that no caller can forget to look at a result.
 """
 
+import numbers
 from collections.abc import Collection, Iterable
 from typing import Any
 
@@ -25,7 +26,7 @@ def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
 
 def check_positive(name: str, value: float, *, zero: bool = False) -> None:
     """Raises unless `value` is a positive number (or zero, where allowed)."""
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not is_number or not (value > 0 or (zero and value == 0)):
         wanted = "zero or a positive number" if zero else "a positive number"
         raise error(

@@ -1,5 +1,6 @@
 """What users pass to `compile`, sorted by task."""
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -34,7 +35,7 @@ def loss_weights_by_task(
     """Returns a number per task; tasks without one get 1."""
     if loss_weights is None:
         return dict.fromkeys(tasks, 1.0)
-    if isinstance(loss_weights, (int, float)):
+    if isinstance(loss_weights, numbers.Real):
         loss_weights = dict.fromkeys(tasks, loss_weights)
     if isinstance(loss_weights, (list, tuple)):
         loss_weights = _by_position("loss_weights", loss_weights, tasks)

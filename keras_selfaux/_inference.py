@@ -40,4 +40,5 @@ def inference_model(
         inputs = symbolic_input(input_shape)
         features = copy(inputs)
         copy.set_weights(encoder.get_weights())
-    return keras.Model(inputs, heads.plain_heads(features), name=name)
+    taken = {layer.name for layer in keras.Model(inputs, features).layers}
+    return keras.Model(inputs, heads.plain_heads(features, taken), name=name)

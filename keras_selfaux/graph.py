@@ -54,7 +54,7 @@ class TransferGraph:
     @classmethod
     def complete(cls, tasks: Iterable[Task]) -> "TransferGraph":
         """Returns the graph of all T(T-1) edges, ordered by target."""
-        tasks = tuple(tasks)
+        tasks = _checked_tasks(tasks)
         return cls(
             tasks,
             [(s, t) for t in tasks for s in tasks if s != t],
@@ -81,7 +81,7 @@ class TransferGraph:
         Raises:
             ValueError: If `gains` is not of shape `(T, T)`.
         """
-        tasks = tuple(tasks)
+        tasks = _checked_tasks(tasks)
         gains = np.asarray(gains, dtype="float64")
         if gains.shape != (len(tasks), len(tasks)):
             raise error(

@@ -46,44 +46,51 @@ class StackedLayer(keras.layers.Layer):
     def build(self, input_shape: Shape) -> None:
         """Creates the stacked weights for modules of `input_shape`."""
         probe = self._templates[0].copy()
-        probe.build(input_shape)
+        initializers = _build_and_watch(probe, input_shape)
+        given = [
+            None if self._fresh else t.initial_weights for t in self._templates
+        ]
         for number, variable in enumerate(probe.weights):
             self._names.append(variable.name)
-            initializer = self._initializer(probe, number)
             stacked = self.add_weight(
                 name=variable.name,
                 shape=(self.count, *variable.shape),
                 dtype=variable.dtype,
-                initializer=initializer,
+                initializer=self._initializer(
+                    initializers[variable.name],
+                    [None if w is None else w[number] for w in given],
+                ),
                 regularizer=variable.regularizer,
                 trainable=variable.trainable,
             )
             setattr(self, f"stacked_{variable.name}", stacked)
 
-    def _initializer(self, probe: Layer, number: int) -> Callable[..., Tensor]:
-        """Returns what gives the initial value of the number-th weight."""
-        given = [
-            None if self._fresh else t.initial_weights for t in self._templates
-        ]
-        name = probe.weights[number].name
-        own = getattr(probe, f"{name}_initializer")
+    def _initializer(
+        self, own: Any, given: Sequence[Any]
+    ) -> Callable[..., Tensor]:
+        """Returns what gives the initial value of a stacked weight.
+
+        Args:
+            own: The layer's own initializer of this weight.
+            given: Per copy, the value to start from, or `None`.
+        """
         seed = getattr(own, "seed", None)
 
         def draw(module: int, shape: Shape, dtype: str | None) -> Tensor:
             if type(seed) is int:  # it would give the same at every call
                 own.seed = seed + self.first_index + module
-            return own(shape, dtype=dtype)
+            return ops.convert_to_tensor(own(shape, dtype=dtype))
 
         def initialize(shape: Shape, dtype: str | None = None) -> Tensor:
-            if seed is None and all(weights is None for weights in given):
-                value = ops.convert_to_tensor(draw(0, shape[1:], dtype))
+            if type(own) in _CONSTANT and all(w is None for w in given):
+                value = draw(0, shape[1:], dtype)
                 return ops.broadcast_to(value[None], shape)
             return ops.stack(
                 [
                     draw(module, shape[1:], dtype)
-                    if weights is None
-                    else ops.cast(weights[number], dtype)
-                    for module, weights in enumerate(given)
+                    if value is None
+                    else ops.cast(value, dtype)
+                    for module, value in enumerate(given)
                 ]
             )
 
@@ -193,8 +200,11 @@ def stacked_kind(layer: Layer) -> type[StackedLayer] | None:
 
 def folds(layer: Layer) -> bool:
     """Says whether a layer has no weights and treats every sample alone."""
+    axis = getattr(layer, "axis", -1)
+    axes = axis if isinstance(axis, (list, tuple)) else [axis]
     return (
         type(layer) in _WEIGHTLESS
+        and all(axis == -1 or axis > 0 for axis in axes)
         and getattr(layer, "noise_shape", None) is None
         and layer.activity_regularizer is None
     )
@@ -203,6 +213,25 @@ def folds(layer: Layer) -> bool:
 def is_random(layer: Layer) -> bool:
     """Says whether a layer draws random numbers in training."""
     return hasattr(layer, "seed_generator")
+
+
+def _build_and_watch(layer: Layer, input_shape: Shape) -> dict[str, Any]:
+    """Builds a layer; returns the initializer that each weight got.
+
+    A layer may build its weights with other initializers than its arguments
+    say: `EinsumDense` adds the axes that count as inputs and outputs.
+    """
+    found: dict[str, Any] = {}
+    add_weight = layer.add_weight
+
+    def watch(*args: Any, **kwargs: Any) -> Any:
+        variable = add_weight(*args, **kwargs)
+        found[variable.name] = keras.initializers.get(kwargs["initializer"])
+        return variable
+
+    layer.__dict__["add_weight"] = watch
+    layer.build(input_shape)
+    return found
 
 
 def _has_plain_weights(layer: Layer) -> bool:
@@ -229,6 +258,12 @@ def _has_plain_weights(layer: Layer) -> bool:
         )
     )
 
+
+_CONSTANT = (
+    keras.initializers.Zeros,
+    keras.initializers.Ones,
+    keras.initializers.Constant,
+)
 
 _KINDS: dict[type, type[StackedLayer]] = {
     keras.layers.Dense: StackedDense,

@@ -68,9 +68,8 @@ class LayerStack(keras.layers.Layer):
         for number, template in enumerate(self._templates):
             copy = template.copy(self._first_index + number)
             self.output_spec = output_of(copy, input_shape)
-            weights = None if self._fresh else template.initial_weights
-            if weights is not None:
-                copy.set_weights(weights)
+            if not self._fresh:
+                _copy_built(template.layer, copy)
             self.parts.append(copy)
 
     def _build_stacked(self, input_shape: Shape) -> None:
@@ -193,6 +192,14 @@ def _flat_layers(layer: Layer) -> list[Layer]:
     if type(layer) is keras.Sequential:
         return [leaf for item in layer.layers for leaf in _flat_layers(item)]
     return [layer]
+
+
+def _copy_built(source: Layer, copy: Layer) -> None:
+    """Gives a copy the weights of those layers that were built before."""
+    for old, new in zip(_flat_layers(source), _flat_layers(copy), strict=True):
+        weights = Template(old).initial_weights
+        if weights is not None:
+            new.set_weights(weights)
 
 
 def _stacks(layer: Layer) -> bool:

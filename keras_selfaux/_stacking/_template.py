@@ -74,18 +74,18 @@ def config_of_copy(config: Any, index: int) -> Any:
     return config
 
 
-def symbolic_input(shape: Any, dtype: str | None = None) -> Tensor:
+def symbolic_input(shape: Any, name: str | None = None) -> Tensor:
     """Returns `keras.Input`s for a shape, or a dict or list of shapes.
 
     Args:
         shape: A tuple with the batch axis, or a dict, list or tuple of such.
-        dtype: The inputs' dtype. Defaults to `keras.config.floatx()`.
+        name: Name of the input. Those in a dict are named by their keys.
     """
     if isinstance(shape, dict):
-        return {k: symbolic_input(v, dtype) for k, v in shape.items()}
+        return {key: symbolic_input(v, name=key) for key, v in shape.items()}
     if all(d is None or isinstance(d, int) for d in shape):
-        return keras.Input(batch_shape=(None, *shape[1:]), dtype=dtype)
-    return [symbolic_input(item, dtype) for item in shape]
+        return keras.Input(batch_shape=(None, *shape[1:]), name=name)
+    return [symbolic_input(item) for item in shape]
 
 
 def output_of(layer: Layer, shape: Any) -> tuple[Shape, str]:

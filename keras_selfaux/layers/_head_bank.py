@@ -1,6 +1,6 @@
 """`HeadBank`: every task's head, and the clones that self-auxiliaries are."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -170,21 +170,26 @@ class HeadBank(keras.layers.Layer):
         }
         return {task: found[task] for task in self.graph.tasks}
 
-    def plain_heads(self, features: Mapping[Task, Any]) -> dict[Task, Any]:
+    def plain_heads(
+        self, features: Mapping[Task, Any], taken: Collection[str] = ()
+    ) -> dict[Task, Any]:
         """Applies ordinary Keras layers with the primaries' weights.
 
         Args:
             features: `{task: symbolic features}`.
+            taken: Names of layers that exist already.
 
         Returns:
-            `{task: symbolic prediction}`; each layer has its task's name.
+            `{task: symbolic prediction}`; each layer has its task's name,
+            or `<task>_head` where that is taken.
         """
         outputs = {}
         for edges, stack in zip(
             self._primary_edges, self.primary_stacks, strict=True
         ):
             for module, (task, _) in enumerate(edges):
-                layer = stack.plain_layer(module, task, features[task])
+                name = f"{task}_head" if task in taken else task
+                layer = stack.plain_layer(module, name, features[task])
                 outputs[task] = layer(features[task])
         return {task: outputs[task] for task in self.graph.tasks}
 

@@ -131,6 +131,8 @@ def _folded(values: Tensor) -> Tensor:
 
 def _aligned(y_true: Tensor, y_pred: Tensor) -> tuple[Tensor, Tensor]:
     """Adds or removes a last axis of length 1, as Keras's losses do."""
+    if len(y_pred.shape) == 2:  # predictions (N, batch): a number each
+        y_pred = ops.expand_dims(y_pred, -1)
     rank_true, rank_pred = len(y_true.shape), len(y_pred.shape)
     if rank_true == rank_pred - 1 and y_pred.shape[-1] == 1:
         return ops.expand_dims(y_true, -1), y_pred

@@ -44,8 +44,8 @@ def loss_for_task(identifier: Any, task: Task) -> keras.losses.Loss:
         task: The task's name, for messages.
 
     Raises:
-        ValueError: If there is no such loss, or if its reduction leaves
-            nothing to weight.
+        ValueError: If there is no such loss, if its reduction leaves
+            nothing to weight, or if it does not treat samples alone.
     """
     try:
         loss = keras.losses.get(identifier)
@@ -54,7 +54,10 @@ def loss_for_task(identifier: Any, task: Task) -> keras.losses.Loss:
     if loss is None:
         raise _unusable(identifier, task, "None")
     if not isinstance(loss, keras.losses.Loss):
-        loss = FunctionLoss(loss)
+        loss = FunctionLoss(loss, name=getattr(loss, "__name__", None))
+    if isinstance(loss, keras.losses.Circle):
+        received = "a loss that compares the samples of a batch"
+        raise _unusable(identifier, task, received)
     if loss.reduction not in _REDUCTIONS:
         raise _unusable(identifier, task, f"reduction={loss.reduction!r}")
     return loss

@@ -67,7 +67,9 @@ class AutoLambda(Weighting):
         self.learning_rate = learning_rate
         self.initial_weight = initial_weight
         self.update_every = update_every
-        self.optimizer = keras.optimizers.Adam(learning_rate)
+        # The gradient has the network's learning rate as a factor: with
+        # Keras's default of 1e-7, epsilon would swallow the first steps.
+        self.optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-10)
 
     def build_state(self, edges: Sequence[Edge]) -> None:
         """Creates the weights and their optimizer's state."""

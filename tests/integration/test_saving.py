@@ -185,3 +185,35 @@ def test_a_shared_module_stays_shared_in_the_inference_model() -> None:
     for task, wanted in model.predict(x, verbose=0).items():
         answers = plain.predict(x, verbose=0)[task]
         np.testing.assert_allclose(answers, wanted, atol=1e-6)
+
+
+def test_encoder_layers_may_be_named_like_tasks() -> None:
+    inputs = keras.Input((4,), name="x")
+    encoder = keras.Model(
+        inputs, {t: keras.layers.Dense(3, name=t)(inputs) for t in TASKS}
+    )
+    heads = {t: keras.layers.Dense(2) for t in TASKS}
+    model = keras_selfaux.SelfAuxModel(encoder, heads)
+    x = make_data()[0]
+    answers = model.inference_model.predict(x, verbose=0)
+    for task, wanted in model.predict(x, verbose=0).items():
+        np.testing.assert_allclose(answers[task], wanted, atol=1e-6)
+
+
+def test_inputs_by_name_survive_export(tmp_path: pathlib.Path) -> None:
+    """A dict of inputs, read by a functional first stage."""
+    inputs = {n: keras.Input((2,), name=n) for n in ("left", "right")}
+    first = keras.Model(inputs, keras.layers.Add()(list(inputs.values())))
+    encoder = keras_selfaux.layers.BranchedEncoder(
+        [first, keras.layers.Dense(3)], 1
+    )
+    heads = {t: keras.layers.Dense(2) for t in TASKS}
+    model = keras_selfaux.SelfAuxModel(encoder, heads)
+    x = make_data()[0]
+    data = {"left": x[:, :2], "right": x[:, 2:]}
+    wanted = model.predict(data, verbose=0)
+    model.export(tmp_path / "1", verbose=False)
+    served = tf.saved_model.load(str(tmp_path / "1"))
+    answers = served.serve(data)
+    for task in TASKS:
+        np.testing.assert_allclose(answers[task], wanted[task], atol=1e-5)
