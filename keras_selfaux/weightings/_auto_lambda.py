@@ -9,6 +9,7 @@ from keras import ops
 from keras_selfaux._checks import check_positive, error
 from keras_selfaux._registry import register
 from keras_selfaux._types import Edge, Tensor
+from keras_selfaux.distribution import num_replicas
 from keras_selfaux.weightings._base import Weighting
 
 
@@ -89,7 +90,8 @@ class AutoLambda(Weighting):
     def update(self, gradient: Tensor) -> None:
         """Takes an Adam step on the weights and clips them at 0."""
         raw = ops.convert_to_tensor(self.raw)
-        gradient = self.gradient_of_raw(gradient, raw)
+        # Keras's optimizers sum over replicas, and all have this gradient.
+        gradient = self.gradient_of_raw(gradient, raw) / num_replicas()
         self.optimizer.apply([gradient], [self.raw])
         self.raw.assign(ops.maximum(self.raw, 0.0))
 
