@@ -58,10 +58,41 @@ def metrics_by_task(
     if isinstance(metrics, Mapping) and "class_name" not in metrics:
         _check_known("metrics", metrics, tasks)
         return {task: _as_list(metrics[task]) for task in metrics}
+    nested = isinstance(metrics, (list, tuple)) and all(
+        isinstance(entry, (list, tuple)) for entry in metrics
+    )
+    if nested:
+        return _by_position("metrics", list(map(list, metrics)), tasks)
     return {
         task: [_copied(metric) for metric in _as_list(metrics)]
         for task in tasks
     }
+
+
+def check_optimizer(optimizer: Any, model: Any) -> None:
+    """Raises if an optimizer would mix layers that are stacked.
+
+    Stacked layers are one variable each. Most optimizers treat every entry
+    alone and cannot tell; some use the norm or the shape of a variable.
+    """
+    inner = getattr(optimizer, "inner_optimizer", optimizer)
+    whole = (
+        keras.optimizers.Adafactor,
+        keras.optimizers.Lamb,
+        keras.optimizers.Muon,
+    )
+    clips = getattr(inner, "clipnorm", None) is not None
+    if not clips and not isinstance(inner, whole):
+        return
+    layers = model._flatten_layers()
+    if any(getattr(layer, "stacked", None) is True for layer in layers):
+        raise error(
+            "`optimizer` treats each variable as a whole, and stacked layers "
+            "are one variable.",
+            received="clipnorm" if clips else type(inner).__name__,
+            remedy="Pass stack=False to the encoder and the model, or use "
+            "global_clipnorm or an optimizer like Adam.",
+        )
 
 
 def _by_position(

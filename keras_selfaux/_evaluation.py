@@ -21,7 +21,7 @@ def test(model: Any, data: Any) -> dict[str, Tensor]:
         losses.numerators,
         losses.denominators,
         batch.size,
-        additional=regularization(model) * num_replicas(),
+        additional=regularization(kept_losses(model)) * num_replicas(),
     )
     update_metrics(model, batch, predictions, losses.present)
     logs: dict[str, Tensor] = model.get_metrics_result()
@@ -60,12 +60,18 @@ def shares_of(losses: EdgeLosses, scales: Sequence[float]) -> Tensor:
     return shares * ops.convert_to_tensor(list(scales), "float32")
 
 
-def regularization(model: Any) -> Tensor:
+def regularization(losses: Sequence[Tensor]) -> Tensor:
     """Returns this replica's share of what layers add to the loss."""
     total = ops.zeros((), "float32")
-    for loss in model.losses:
+    for loss in losses:
         total = total + ops.sum(ops.cast(loss, "float32"))
     return total / num_replicas()
+
+
+def kept_losses(model: Any) -> list[Tensor]:
+    """Returns what layers add to the loss, clones left out."""
+    parts = (model.encoder, *model.head_bank.primary_stacks)
+    return [loss for part in parts for loss in part.losses]
 
 
 def update_metrics(
@@ -91,16 +97,17 @@ def update_metrics(
 
 def _masks_as_weights(
     present: PresentLabels, batch: Batch, *, weighted: bool
-) -> dict[Task, Tensor]:
+) -> dict[Task, Tensor | None]:
     """Returns, per task, sample weights for metrics: 0 where missing."""
-    weights = {}
-    for task, labels in batch.y.items():
+    weights: dict[Task, Tensor | None] = {}
+    for task in batch.y:
         mask = present[task, task]
-        if mask is None:
-            mask = ops.ones_like(labels, dtype="float32")
+        given = batch.sample_weight[task] if weighted else None
+        if mask is None:  # no label can be missing, so none has a weight
+            weights[task] = None
+            continue
         mask = ops.cast(mask, "float32")
-        given = batch.sample_weight[task]
-        if weighted and given is not None:
+        if given is not None:
             given = ops.cast(given, "float32")
             while len(given.shape) < len(mask.shape):
                 given = ops.expand_dims(given, -1)

@@ -83,6 +83,7 @@ class Objective:
                     _of_sources(chosen, labels),
                     nodes.take(members).stacked,
                     _of_sources(chosen, sample_weights),
+                    nodes.take(members).mask,
                 )
                 found += chosen
                 numerators.append(result.numerator)

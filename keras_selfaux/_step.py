@@ -21,6 +21,7 @@ from keras_selfaux._evaluation import (
 )
 from keras_selfaux._meta_data import PairedBatch
 from keras_selfaux._objective import EdgeLosses
+from keras_selfaux._stacking._layer_stack import run_in_training_mode
 from keras_selfaux._types import Task, Tensor
 from keras_selfaux.distribution import num_replicas, replica_sum
 
@@ -57,18 +58,22 @@ def evaluate(
     """
     bank, edges = model.head_bank, model.weighting.edges
     count = len(edges) if clones else len(model.transfer_graph.tasks)
+
+    def forward(x: Any) -> tuple[list[Any], list[Any]]:
+        features = model.features(x, training=True)
+        primaries = bank.primaries(features, training=True)
+        others = bank.clones(features, training=True) if clones else []
+        return primaries, others
+
     mapping = list(zip(model.trainable_variables, theta, strict=True))
     with keras.StatelessScope(mapping, collect_losses=True) as scope:
-        features = model.features(batch.x, training=True)
-        primaries = bank.primaries(features, training=True)
+        primaries, others = run_in_training_mode(forward, batch.x)
         predictions = bank.by_task(primaries)
-        outputs = list(primaries)
-        if clones:
-            outputs += bank.clones(features, training=True)
+        outputs = [*primaries, *others]
         losses = model.objective(
             outputs, batch.y, batch.sample_weight, edges[:count]
         )
-        additional = regularization(model)
+        additional = regularization(model.losses)
     updates = [
         (variable, value)
         for variable in model.non_trainable_variables
@@ -132,6 +137,13 @@ def _update_weighting(
         gradient = replica_sum(
             _gradients.scale(scaled_gradient, 1 / optimizer.scale_loss(1.0))
         )
+        if isinstance(optimizer, keras.optimizers.MultiOptimizer):
+            raise error(
+                f"Weighting {weighting.name!r} needs one learning rate for "
+                "its virtual step.",
+                received="a MultiOptimizer",
+                remedy="Use a single optimizer, or another weighting.",
+            )
         rate = ops.cast(optimizer.learning_rate, "float32")
         virtual = _gradients.descend(theta, gradient, rate)
 
@@ -146,7 +158,15 @@ def _update_weighting(
         slopes = _gradients.directional_derivative(
             losses, theta, replica_sum(direction)
         )
-        weighting.update(-rate * replica_sum(slopes))
+        hypergradient = -rate * replica_sum(slopes)
+        # An overflow, as mixed_float16 has now and then, must not last.
+        # Squares, because an optimizer of ω may keep them.
+        finite = ops.all(ops.isfinite(ops.square(hypergradient)))
+        if num_replicas() == 1:
+            _gradients.run_if(finite, lambda: weighting.update(hypergradient))
+        else:  # replicas cannot talk to each other inside a condition
+            none = ops.zeros_like(hypergradient)
+            weighting.update(ops.where(finite, hypergradient, none))
 
     if weighting.update_every == 1:
         update()

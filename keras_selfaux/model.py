@@ -37,7 +37,9 @@ class SelfAuxModel(keras.Model):
     the target's branch, trained on the source's labels. Its loss reaches
     the target's branch, never the source's: the source teaches the target,
     and the target cannot disturb the source. Predictions, evaluation and
-    exports know nothing of the clones.
+    exports know nothing of the clones. A subclass that overrides
+    `compute_loss` or `compute_metrics` changes what these methods return,
+    not how the model is trained and evaluated: that is `train_step`.
 
     Reference: Graffeuille, Koh, Wicker, Lehmann, 2024 (arXiv 2410.15875),
     Eqs. 1-4.
@@ -106,7 +108,7 @@ class SelfAuxModel(keras.Model):
         self.output_names = list(graph.tasks)
         if isinstance(encoder, BranchedEncoder):
             encoder.bind(graph.tasks)
-        elif isinstance(encoder, keras.Model) and encoder.built:
+        elif hasattr(encoder, "operations") and encoder.built:
             # A functional encoder is known already: fail early, if at all.
             self.build(encoder.input_shape)
 
@@ -167,7 +169,7 @@ class SelfAuxModel(keras.Model):
         loss_weights: Any = None,
         metrics: Any = None,
         weighted_metrics: Any = None,
-        *,
+        *args: Any,
         weighting: Any = "equal",
         **kwargs: Any,
     ) -> None:
@@ -182,6 +184,7 @@ class SelfAuxModel(keras.Model):
             metrics: A list of metrics for every task, or `{task: metrics}`.
                 Missing labels are left out.
             weighted_metrics: The same, weighted by the sample weights.
+            *args: Further arguments of `keras.Model.compile`.
             weighting: The rule for task weights: a name, a config dict or a
                 `weightings.Weighting`. Defaults to `"equal"`.
             **kwargs: Further arguments of `keras.Model.compile`.
@@ -200,11 +203,17 @@ class SelfAuxModel(keras.Model):
         losses = _compile.losses_by_task(loss, tasks)
         weights = _compile.loss_weights_by_task(loss_weights, tasks)
         rule = weightings.get(weighting)
+        if rule.built:  # its state belongs to an earlier compilation
+            rule = weightings.deserialize(weightings.serialize(rule))
         rule.build(self.transfer_graph)
         # Every metric is given the mask of present labels as its weight.
         super().compile(
             optimizer,
-            weighted_metrics=_compile.metrics_by_task(metrics, tasks),
+            None,
+            None,
+            None,
+            _compile.metrics_by_task(metrics, tasks),
+            *args,
             **kwargs,
         )
         self._loss_tracker = None  # `LossTracker` does its work
@@ -236,6 +245,13 @@ class SelfAuxModel(keras.Model):
             *metrics,
             self.weighted_compile_metrics,
         ]
+
+    def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
+        # As in Keras, `loss` comes first; a tf.function sorts its outputs.
+        losses = [f"{task}_loss" for task in self.output_names]
+        first = [name for name in ("loss", *losses) if name in logs]
+        values = [logs[k] for k in (*first, *sorted(set(logs) - set(first)))]
+        return values[0] if len(values) == 1 else values
 
     def get_compile_config(self) -> dict[str, Any]:
         """Returns what `compile` was given, serialised."""
@@ -301,6 +317,12 @@ class SelfAuxModel(keras.Model):
         self._check_meta_data(meta_data)
         signature = inspect.signature(keras.Model.train_on_batch)
         arguments = signature.bind(self, x, *args, **kwargs).arguments
+        if arguments.get("class_weight") is not None:
+            raise error(
+                "`class_weight` cannot be used together with `meta_data`.",
+                received=f"class_weight={arguments['class_weight']!r}",
+                remedy="Pass `sample_weight` instead.",
+            )
         batch = keras.utils.pack_x_y_sample_weight(
             x, arguments.get("y"), arguments.get("sample_weight")
         )
@@ -316,6 +338,7 @@ class SelfAuxModel(keras.Model):
         with self.distribute_strategy.scope():
             if shape is not None:
                 self.build(shape)
+            _compile.check_optimizer(self.optimizer, self)
             if self.built and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
 
@@ -349,7 +372,8 @@ class SelfAuxModel(keras.Model):
         batch = as_batch((x, y, sample_weight), tasks)
         losses = _evaluation.primary_losses(self, batch, y_pred)
         shares = _evaluation.shares_of(losses, self.edge_scales[: len(tasks)])
-        return ops.sum(shares) + _evaluation.regularization(self)
+        added = _evaluation.regularization(_evaluation.kept_losses(self))
+        return ops.sum(shares) + added
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

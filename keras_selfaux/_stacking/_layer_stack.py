@@ -1,12 +1,14 @@
 """`LayerStack`: N copies of a layer, batched where possible, else looped."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_selfaux._checks import error
 from keras_selfaux._stacking._kinds import (
     StackedLayer,
     Table,
@@ -20,6 +22,13 @@ from keras_selfaux._stacking._nodes import Nodes
 from keras_selfaux._stacking._template import Template, output_of
 from keras_selfaux._types import Layer, Shape
 
+# One product of many large layers is no faster than a loop over them: each
+# keeps the processor busy by itself, and its weights and their gradients
+# stay in the cache while they are used. Many small ones are another matter,
+# and above some number the size of the graph counts more than the cache.
+_LARGEST_STACKED = 2**16
+_MOST_LOOPED = 64
+
 
 class LayerStack(keras.layers.Layer):
     """N copies of a layer that run on given nodes.
@@ -27,7 +36,8 @@ class LayerStack(keras.layers.Layer):
     Copies are stacked if the layer is, or is a `Sequential` of, `Dense`,
     `EinsumDense`, convolutions with kernels of size 1,
     `LayerNormalization` over the last axis, dropout and other layers
-    without weights. Anything else is copied N times and looped over.
+    without weights. Anything else is copied N times and looped over, and
+    so are up to 64 layers with more than 65,536 entries in one weight.
 
     Args:
         templates: One template per copy, all of the same config. A copy of
@@ -59,6 +69,11 @@ class LayerStack(keras.layers.Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights of all copies for inputs of this shape."""
+        if self.stacked and self.count <= _MOST_LOOPED:
+            probe = self._templates[0].copy()
+            output_of(probe, input_shape)
+            sizes = [math.prod(weight.shape) for weight in probe.weights]
+            self.stacked = max(sizes, default=0) <= _LARGEST_STACKED
         if self.stacked:
             self._build_stacked(input_shape)
         else:
@@ -117,6 +132,12 @@ class LayerStack(keras.layers.Layer):
                     call_layer(self.parts[module], inputs[read], training)
                     for read, module in zip(reads, modules, strict=True)
                 ]
+            )
+        if inputs.mask is not None:
+            raise error(
+                "Stacked layers cannot follow a layer that masks.",
+                received=f"masked features for {self.parts[0].name!r}",
+                remedy="Pass stack=False to the encoder and the model.",
             )
         used = sorted(set(reads))
         number = {read: i for i, read in enumerate(used)}
@@ -185,6 +206,35 @@ def call_layer(layer: Layer, inputs: Any, training: bool | None) -> Any:
     if layer._call_has_training_arg:
         return layer(inputs, training=training)
     return layer(inputs)
+
+
+class InTrainingMode(keras.layers.Layer):
+    """Runs a function as Keras runs the `call` of a layer in training.
+
+    Layers whose parent does not hand on `training` find it in the context
+    that only a layer's `__call__` opens.
+
+    Args:
+        function: What to run, with the inputs as its argument.
+    """
+
+    def __init__(self, function: Callable[[Any], Any]) -> None:
+        super().__init__(autocast=False)
+        self.function = function
+        self.result: Any = None
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        """Runs the function; its result is kept in `result`."""
+        # Past `__setattr__`, which would wrap and track what it finds.
+        self.__dict__["result"] = self.function(inputs)
+        return inputs
+
+
+def run_in_training_mode(function: Callable[[Any], Any], inputs: Any) -> Any:
+    """Returns `function(inputs)`, with `training=True` as the context."""
+    context = InTrainingMode(function)
+    context(inputs, training=True)
+    return context.result
 
 
 def _flat_layers(layer: Layer) -> list[Layer]:

@@ -52,6 +52,19 @@ class Nodes:
             return tuple(self._stacked.shape[1:])
         return tuple(self._items[0].shape)
 
+    @property
+    def mask(self) -> Tensor | None:
+        """Keras's masks of the nodes, stacked, or `None` without any."""
+        masks = [
+            getattr(item, "_keras_mask", None) for item in self._items or ()
+        ]
+        known = [mask for mask in masks if mask is not None]
+        if not known:
+            return None
+        return ops.stack(
+            [ops.ones_like(known[0]) if m is None else m for m in masks]
+        )
+
     def take(self, indices: Sequence[int]) -> "Nodes":
         """Returns the nodes at `indices`, in their order."""
         indices = list(indices)

@@ -85,7 +85,6 @@ class BranchedEncoder(keras.layers.Layer):
         if self._table and tasks is not None:
             check_same_tasks("paths", self._table, tasks)
         self._plans, self._place = plan_stages(self._table, len(stages))
-        self.built_shape: Any = None
 
     def bind(self, tasks: Iterable[Task]) -> None:
         """Tells an encoder made without `tasks` what the tasks are."""
@@ -108,7 +107,7 @@ class BranchedEncoder(keras.layers.Layer):
                 received="tasks=None",
                 remedy="Pass `tasks=[...]` or a path table.",
             )
-        self.built_shape = shape = input_shape
+        shape = input_shape
         for template, plan in zip(self._templates, self._plans, strict=True):
             stack = LayerStack([template] * plan.num_modules, stack=self._stack)
             stack.build(shape)

@@ -123,8 +123,9 @@ class HeadBank(keras.layers.Layer):
             template = self._templates[source]
             key = (source, tuple(shapes[target][1:]))
             if key not in known:
+                head = _copy(template, source)
                 try:
-                    shape, _ = output_of(template.copy(), shapes[target])
+                    shape, _ = output_of(head, shapes[target])
                     known[key] = tuple(shape[1:])
                 except Exception as problem:
                     # Whatever a foreign layer raises, the user is told
@@ -272,6 +273,18 @@ def check_heads(heads: Any) -> None:
             received=f"heads={heads!r}",
             remedy='Pass, say, {"seg": keras.layers.Dense(13)}.',
         )
+
+
+def _copy(template: Template, task: Task) -> Layer:
+    try:
+        return template.copy()
+    except Exception as problem:  # whatever a foreign layer raises
+        raise error(
+            f"The head of task {task!r} cannot be copied by its config.",
+            received=f"{problem}",
+            remedy="Register what it is made of with "
+            "`keras.saving.register_keras_serializable`.",
+        ) from problem
 
 
 def _misfit(

@@ -29,6 +29,7 @@ def masked_loss(
     y_true: Tensor,
     y_pred: Tensor,
     sample_weight: Tensor | None = None,
+    mask: Tensor | None = None,
 ) -> MaskedLoss:
     """Computes a loss for N predictions of one shape at once.
 
@@ -44,6 +45,8 @@ def masked_loss(
         y_pred: Predictions of shape `(N, batch, ...)`.
         sample_weight: Weights of shape `(N, batch)` or `(N, batch, ...)`;
             0 marks a missing label. Defaults to 1.
+        mask: Keras's mask of the predictions, of shape `(N, batch, ...)`;
+            what it leaves out counts as missing. Defaults to none.
 
     Returns:
         A `MaskedLoss`.
@@ -63,6 +66,8 @@ def masked_loss(
         axes = tuple(range(rank, len(missing.shape)))
         missing = ops.any(missing, axis=axes) if axes else missing
         present = _both(present, ops.logical_not(missing))
+    if mask is not None:
+        present = _both(present, ops.cast(_expanded(mask, values), "bool"))
     if sample_weight is not None:
         sample_weight = _expanded(ops.cast(sample_weight, "float32"), values)
         present = _both(present, ops.not_equal(sample_weight, 0.0))

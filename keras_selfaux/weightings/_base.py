@@ -1,5 +1,6 @@
 """`Weighting`: the base class of all rules for task weights."""
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -107,6 +108,17 @@ class Weighting(keras.layers.Layer):
         config = super().get_config()
         del config["dtype"]
         return {**config, "normalize": self.normalize}
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads the state; one that the file lacks starts afresh."""
+        if self.weights and not store.keys():
+            warnings.warn(
+                f"The file has no state of weighting {self.name!r}: it was "
+                "saved with another one. Task weights start afresh.",
+                stacklevel=2,
+            )
+            return
+        super().load_own_variables(store)
 
     def get_build_config(self) -> None:
         """Keeps the graph out of the config: `compile` builds again."""
