@@ -136,7 +136,7 @@ class TorchReference:
         self.weighting = weighting
         self.learning_rate = learning_rate
         self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=learning_rate, fused=True
+            self.network.parameters(), lr=learning_rate
         )
         # Auto-Lambda's state: the weights and the virtual step's parameters.
         self.weights = torch.full((num_tasks**2,), initial_weight, dtype=dtype)

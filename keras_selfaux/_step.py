@@ -59,11 +59,11 @@ def evaluate(
     bank, edges = model.head_bank, model.weighting.edges
     count = len(edges) if clones else len(model.transfer_graph.tasks)
 
-    def forward(x: Any) -> tuple[list[Any], list[Any]]:
+    def forward(x: Any) -> Any:
         features = model.features(x, training=True)
-        primaries = bank.primaries(features, training=True)
-        others = bank.clones(features, training=True) if clones else []
-        return primaries, others
+        if clones:
+            return bank.all_outputs(features, training=True)
+        return bank.primaries(features, training=True), []
 
     mapping = list(zip(model.trainable_variables, theta, strict=True))
     with keras.StatelessScope(mapping, collect_losses=True) as scope:

@@ -19,6 +19,45 @@ from keras_selfaux._types import Layer, Shape, Tensor
 Table = Sequence[Sequence[int]]
 
 
+class Beside:
+    """A table for two stacks at once: each input feeds 1 + K modules.
+
+    Module g of the first stack and modules gK to gK + K - 1 of the second
+    read input g. No weight is gathered for it, hence none scattered in the
+    gradient.
+
+    Args:
+        second: The layer of the second stack.
+        groups: The number G of inputs.
+        fan: K, how many modules of the second stack read each input.
+        fanned: Whether each module has its own input already.
+    """
+
+    def __init__(
+        self, second: "StackedLayer", groups: int, fan: int, *, fanned: bool
+    ) -> None:
+        self.second = second
+        self.groups = groups
+        self.fan = fan
+        self.fanned = fanned
+
+    @property
+    def width(self) -> int:
+        """How many modules read one input."""
+        return 1 if self.fanned else 1 + self.fan
+
+    def arrange(self, name: str, first: Tensor) -> Tensor:
+        """Returns both stacks' weights as `(G, 1 + K, ...)`."""
+        second = ops.convert_to_tensor(getattr(self.second, f"stacked_{name}"))
+        shape = tuple(first.shape[1:])
+        rows = (
+            ops.reshape(first, (self.groups, 1, *shape)),
+            ops.reshape(second, (self.groups, self.fan, *shape)),
+        )
+        both = ops.concatenate(rows, axis=1)
+        return ops.reshape(both, (-1, 1, *shape)) if self.fanned else both
+
+
 class StackedLayer(keras.layers.Layer):
     """The weights of N equal layers of one kind; subclasses run them.
 
@@ -96,16 +135,18 @@ class StackedLayer(keras.layers.Layer):
 
         return initialize
 
-    def arranged(self, name: str, table: Table) -> Tensor:
+    def arranged(self, name: str, table: Table | Beside) -> Tensor:
         """Returns a weight as `(G, K, ...)`, laid out by `table`."""
         weight = getattr(self, f"stacked_{name}")
+        if isinstance(table, Beside):
+            return table.arrange(name, ops.convert_to_tensor(weight))
         modules = [module for row in table for module in row]
         values = take_static(ops.convert_to_tensor(weight), modules)
         return ops.reshape(
             values, (len(table), len(table[0]), *weight.shape[1:])
         )
 
-    def aligned(self, name: str, table: Table, rank: int) -> Tensor:
+    def aligned(self, name: str, table: Table | Beside, rank: int) -> Tensor:
         """Returns a weight as `(G * K, 1, ..., 1, *shape)` of this rank."""
         weight = self.arranged(name, table)
         shape = tuple(weight.shape[2:])
@@ -126,7 +167,7 @@ class StackedLayer(keras.layers.Layer):
 class StackedDense(StackedLayer):
     """N `Dense` layers or convolutions with kernels of size 1."""
 
-    def call(self, inputs: Tensor, table: Table) -> Tensor:
+    def call(self, inputs: Tensor, table: Table | Beside) -> Tensor:
         """Applies the modules of row g of `table` to `inputs[g]`."""
         kernel = self.arranged("kernel", table)
         kernel = ops.reshape(kernel, (*kernel.shape[:2], *kernel.shape[-2:]))
@@ -140,9 +181,9 @@ class StackedDense(StackedLayer):
 class StackedEinsumDense(StackedLayer):
     """N `EinsumDense` layers."""
 
-    def call(self, inputs: Tensor, table: Table) -> Tensor:
+    def call(self, inputs: Tensor, table: Table | Beside) -> Tensor:
         """Applies the modules of row g of `table` to `inputs[g]`."""
-        inputs = fan_out(inputs, len(table[0]))
+        inputs = fan_out(inputs, _width(table))
         kernel = self.arranged("kernel", table)
         kernel = ops.reshape(kernel, (-1, *kernel.shape[2:]))
         left, right, output = _einsum_operands(self.template.equation)
@@ -167,15 +208,19 @@ class StackedLayerNormalization(StackedLayer):
         config = {**config, "axis": -1, "scale": False, "center": False}
         self.normalize = type(self.template).from_config(config)
 
-    def call(self, inputs: Tensor, table: Table) -> Tensor:
+    def call(self, inputs: Tensor, table: Table | Beside) -> Tensor:
         """Applies the modules of row g of `table` to `inputs[g]`."""
-        outputs = fan_out(fold(self.normalize, inputs), len(table[0]))
+        outputs = fan_out(fold(self.normalize, inputs), _width(table))
         rank = len(outputs.shape)
         if "gamma" in self._names:
             outputs = outputs * self.aligned("gamma", table, rank)
         if "beta" in self._names:
             outputs = outputs + self.aligned("beta", table, rank)
         return outputs
+
+
+def _width(table: Table | Beside) -> int:
+    return table.width if isinstance(table, Beside) else len(table[0])
 
 
 def stacked_kind(layer: Layer) -> type[StackedLayer] | None:

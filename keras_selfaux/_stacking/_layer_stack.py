@@ -10,6 +10,7 @@ from keras import ops
 
 from keras_selfaux._checks import error
 from keras_selfaux._stacking._kinds import (
+    Beside,
     StackedLayer,
     Table,
     fan_out,
@@ -155,6 +156,41 @@ class LayerStack(keras.layers.Layer):
             values = fold(part, values, **kwargs)
         values = fan_out(values, len(table[0]))
         return Nodes(stacked=values).take(order)
+
+    def run_beside(
+        self,
+        second: "LayerStack",
+        inputs: Nodes,
+        training: bool | None = None,
+    ) -> tuple[Nodes, Nodes]:
+        """Runs this stack and another one of the same template as one.
+
+        Args:
+            second: The other stack, with K times as many copies.
+            inputs: As many nodes as this stack has copies: copy g reads
+                node g, and so do copies gK to gK + K - 1 of the other one.
+            training: Whether dropout and the like are active.
+
+        Returns:
+            The results of this stack and those of the other one.
+        """
+        groups, fan = self.count, second.count // self.count
+        values, fanned = inputs.stacked, False
+        for part, other in zip(self.parts, second.parts, strict=True):
+            if isinstance(part, StackedLayer):
+                table = Beside(other, groups, fan, fanned=fanned)
+                values, fanned = part(values, table=table), True
+                continue
+            if is_random(part) and not fanned:
+                values, fanned = fan_out(values, 1 + fan), True
+            kwargs = {"training": training} if is_random(part) else {}
+            values = fold(part, values, **kwargs)
+        if not fanned:
+            values = fan_out(values, 1 + fan)
+        shape = ops.shape(values)[1:]
+        values = ops.reshape(values, (groups, 1 + fan, *shape))
+        rest = ops.reshape(values[:, 1:], (groups * fan, *shape))
+        return Nodes(stacked=values[:, 0]), Nodes(stacked=rest)
 
     def module_weights(self, module: int) -> list[np.ndarray]:
         """Returns a copy's weights, ordered as in the template."""

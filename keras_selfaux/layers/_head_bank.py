@@ -155,6 +155,38 @@ class HeadBank(keras.layers.Layer):
         """Returns the clones' predictions, group by group."""
         return _run(self._clone_edges, self.clone_stacks, features, training)
 
+    def all_outputs(
+        self, features: Features, training: bool | None = None
+    ) -> tuple[list[EdgeOutputs], list[EdgeOutputs]]:
+        """Returns the predictions of primaries and clones.
+
+        Where every primary has equally many clones of its own kind beside
+        it, as in a complete graph of equal tasks, the heads of a branch
+        run as one product.
+        """
+        if not self._can_run_beside():
+            return (
+                self.primaries(features, training),
+                self.clones(features, training),
+            )
+        (edges,), (others,) = self._primary_edges, self._clone_edges
+        nodes, reads = features.select(target for _, target in edges)
+        first, second = self.primary_stacks[0].run_beside(
+            self.clone_stacks[0], nodes.take(reads), training
+        )
+        return [EdgeOutputs(edges, first)], [EdgeOutputs(others, second)]
+
+    def _can_run_beside(self) -> bool:
+        stacks = (*self.primary_stacks, *self.clone_stacks)
+        if len(stacks) != 2 or not all(stack.stacked for stack in stacks):
+            return False
+        if not self._clone_edges:
+            return False
+        (edges,), (others,) = self._primary_edges, self._clone_edges
+        fan = len(others) // len(edges)
+        targets = [target for _, target in edges for _ in range(fan)]
+        return targets == [target for _, target in others]
+
     def call(
         self, inputs: Mapping[Task, Tensor], training: bool | None = None
     ) -> dict[Task, Tensor]:

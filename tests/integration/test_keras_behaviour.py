@@ -235,7 +235,7 @@ def test_weights_of_an_equal_model_start_an_auto_lambda_model(
 def test_auto_lambda_needs_one_learning_rate() -> None:
     model = make_model()
     sgd = keras.optimizers.SGD(0.1)
-    optimizer = keras.optimizers.MultiOptimizer([], default_optimizer=sgd)
+    optimizer = keras.optimizers.MultiOptimizer(lambda variable: sgd)
     compile_model(model, optimizer, weighting="auto_lambda")
     with pytest.raises(ValueError, match="needs one learning rate"):
         model.fit(*make_data(), verbose=0, meta_data=make_data())
