@@ -10,7 +10,7 @@
 branching network.
 """
 
-from keras_selfaux import layers, losses, metrics, weightings
+from keras_selfaux import callbacks, layers, losses, metrics, weightings
 from keras_selfaux._version import __version__
 from keras_selfaux.graph import TransferGraph
 from keras_selfaux.model import SelfAuxModel
@@ -19,6 +19,7 @@ __all__ = [
     "SelfAuxModel",
     "TransferGraph",
     "__version__",
+    "callbacks",
     "layers",
     "losses",
     "metrics",
