@@ -13,13 +13,12 @@ from keras_selfaux._stacking._kinds import (
     Beside,
     StackedLayer,
     Table,
-    fan_out,
-    fold,
     folds,
     is_random,
     stacked_kind,
 )
 from keras_selfaux._stacking._nodes import Nodes
+from keras_selfaux._stacking._products import fan_out, fold
 from keras_selfaux._stacking._template import Template, output_of
 from keras_selfaux._types import Layer, Shape
 
