@@ -104,6 +104,36 @@ LAYERS: dict[str, LayerCase] = {
     "layer_norm_center": LayerCase(
         lambda: layers.LayerNormalization(scale=False), (6,)
     ),
+    "batch_norm": LayerCase(
+        lambda: keras.Sequential(
+            [layers.Dense(4), layers.BatchNormalization()]
+        ),
+        (6,),
+    ),
+    "batch_norm_first": LayerCase(
+        lambda: keras.Sequential(
+            [layers.BatchNormalization(momentum=0.5), layers.Dense(4)]
+        ),
+        (5, 6),
+    ),
+    "batch_norm_plain": LayerCase(
+        lambda: layers.BatchNormalization(
+            center=False, scale=False, epsilon=0.1
+        ),
+        IMAGE,
+    ),
+    "batch_norm_frozen": LayerCase(
+        lambda: layers.BatchNormalization(trainable=False), (6,)
+    ),
+    "group_norm": LayerCase(
+        lambda: layers.GroupNormalization(groups=2), (5, 6)
+    ),
+    "instance_norm": LayerCase(
+        lambda: layers.GroupNormalization(groups=-1, center=False), IMAGE
+    ),
+    "rms_norm": LayerCase(layers.RMSNormalization, (5, 6)),
+    "prelu": LayerCase(layers.PReLU, (5, 6)),
+    "prelu_shared": LayerCase(lambda: layers.PReLU(shared_axes=[1, 2]), IMAGE),
     "mlp": LayerCase(
         lambda: keras.Sequential(
             [layers.Dense(7, "relu"), layers.Dropout(0.5), layers.Dense(3)]
@@ -156,12 +186,8 @@ LAYERS: dict[str, LayerCase] = {
     "layer_norm_axes": LayerCase(
         lambda: layers.LayerNormalization(axis=(1, 2)), (5, 6), stacks=False
     ),
-    "batch_norm": LayerCase(
-        lambda: keras.Sequential(
-            [layers.Dense(4), layers.BatchNormalization()]
-        ),
-        (6,),
-        stacks=False,
+    "batch_renorm": LayerCase(
+        lambda: layers.BatchNormalization(renorm=True), (6,), stacks=False
     ),
     "lstm": LayerCase(lambda: layers.LSTM(3), (5, 6), stacks=False),
     "functional": LayerCase(_functional, (6,), stacks=False),

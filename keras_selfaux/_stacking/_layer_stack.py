@@ -10,17 +10,19 @@ from keras import ops
 
 from keras_selfaux._checks import error
 from keras_selfaux._stacking._kinds import (
+    AnyTable,
     Beside,
+    PerSample,
     StackedLayer,
-    Table,
-    folds,
     is_random,
+    lay_out,
+    obstacle,
     stacked_kind,
 )
 from keras_selfaux._stacking._nodes import Nodes
 from keras_selfaux._stacking._products import fan_out, fold
 from keras_selfaux._stacking._template import Template, output_of
-from keras_selfaux._types import Layer, Shape
+from keras_selfaux._types import Layer, Shape, Tensor
 
 # One product of many large layers is no faster than a loop over them: each
 # keeps the processor busy by itself, and its weights and their gradients
@@ -34,10 +36,10 @@ class LayerStack(keras.layers.Layer):
     """N copies of a layer that run on given nodes.
 
     Copies are stacked if the layer is, or is a `Sequential` of, `Dense`,
-    `EinsumDense`, convolutions with kernels of size 1,
-    `LayerNormalization` over the last axis, dropout and other layers
-    without weights. Anything else is copied N times and looped over, and
-    so are up to 64 layers with more than 65,536 entries in one weight.
+    `EinsumDense`, convolutions with kernels of size 1, `PReLU`, batch,
+    layer, group and RMS normalisation over the last axis, dropout and other
+    layers without weights. Anything else is copied N times and looped over,
+    and so are up to 64 layers with more than 65,536 entries in one weight.
 
     Args:
         templates: One template per copy, all of the same config. A copy of
@@ -59,13 +61,35 @@ class LayerStack(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self._templates = list(templates)
+        # Past `__setattr__`, which would look for layers in thousands.
+        self.__dict__["_templates"] = list(templates)
         self._first_index = first_index
         self._fresh = fresh
         self.count = len(self._templates)
-        self.stacked = stack and _stacks(self._templates[0].layer)
+        self._why_looped = (
+            _obstacle(self._templates[0].layer) if stack else "stack=False"
+        )
         self.parts: list[Layer] = []
         self.output_spec: Any = None
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the copies run as one product, which `build` decides."""
+        return self._why_looped is None
+
+    def describe(self) -> str:
+        """Says in a few words what the copies are and how they run.
+
+        Example: `"3 copies of LSTM, looped (LSTM does not stack)"`.
+        """
+        layer = self._templates[0].layer
+        is_model = isinstance(layer, keras.Model)
+        name = layer.name if is_model else type(layer).__name__
+        if self.count == 1:
+            return f"1 copy of {name}"
+        if self._why_looped is None:
+            return f"{self.count:,} copies of {name} in one product"
+        return f"{self.count:,} copies of {name}, looped ({self._why_looped})"
 
     def build(self, input_shape: Shape) -> None:
         """Creates the weights of all copies for inputs of this shape."""
@@ -73,11 +97,19 @@ class LayerStack(keras.layers.Layer):
             probe = self._templates[0].copy()
             output_of(probe, input_shape)
             sizes = [math.prod(weight.shape) for weight in probe.weights]
-            self.stacked = max(sizes, default=0) <= _LARGEST_STACKED
+            largest = max(sizes, default=0)
+            if largest > _LARGEST_STACKED:
+                self._why_looped = (
+                    f"a weight has {largest:,} entries: more than "
+                    f"{_LARGEST_STACKED:,}"
+                )
         if self.stacked:
             self._build_stacked(input_shape)
         else:
             self._build_copies(input_shape)
+        # A layer that was frozen before it had parts has to tell them.
+        for part in self.parts:
+            part.trainable = part.trainable and self.trainable
 
     def _build_copies(self, input_shape: Shape) -> None:
         for number, template in enumerate(self._templates):
@@ -133,28 +165,9 @@ class LayerStack(keras.layers.Layer):
                     for read, module in zip(reads, modules, strict=True)
                 ]
             )
-        if inputs.mask is not None:
-            raise error(
-                "Stacked layers cannot follow a layer that masks.",
-                received=f"masked features for {self.parts[0].name!r}",
-                remedy="Pass stack=False to the encoder and the model.",
-            )
-        used = sorted(set(reads))
-        number = {read: i for i, read in enumerate(used)}
-        table, order = _arrange([number[read] for read in reads], modules)
-        values = inputs.take(used).stacked
-        for part in self.parts:
-            if isinstance(part, StackedLayer):
-                values = part(values, table=table)
-                table = [[module] for row in table for module in row]
-                continue
-            if is_random(part):  # every copy must draw for itself
-                values = fan_out(values, len(table[0]))
-                table = [[module] for row in table for module in row]
-            kwargs = {"training": training} if is_random(part) else {}
-            values = fold(part, values, **kwargs)
-        values = fan_out(values, len(table[0]))
-        return Nodes(stacked=values).take(order)
+        rows, table = lay_out(reads, modules)
+        values = self._run_parts(inputs.take(rows), table, training)
+        return Nodes(stacked=values).take(table.places)
 
     def run_beside(
         self,
@@ -174,22 +187,82 @@ class LayerStack(keras.layers.Layer):
             The results of this stack and those of the other one.
         """
         groups, fan = self.count, second.count // self.count
-        values, fanned = inputs.stacked, False
-        for part, other in zip(self.parts, second.parts, strict=True):
-            if isinstance(part, StackedLayer):
-                table = Beside(other, groups, fan, fanned=fanned)
-                values, fanned = part(values, table=table), True
-                continue
-            if is_random(part) and not fanned:
-                values, fanned = fan_out(values, 1 + fan), True
-            kwargs = {"training": training} if is_random(part) else {}
-            values = fold(part, values, **kwargs)
-        if not fanned:
-            values = fan_out(values, 1 + fan)
+        pairs = zip(self.parts, second.parts, strict=True)
+        if any(one.trainable != other.trainable for one, other in pairs):
+            # A frozen layer may do something else than one that trains.
+            reads = [group for group in range(groups) for _ in range(fan)]
+            return (
+                self.run(inputs, range(groups), range(groups), training),
+                second.run(inputs, reads, range(second.count), training),
+            )
+        others = dict(zip(self.parts, second.parts, strict=True))
+        values = self._run_parts(inputs, Beside(others, groups, fan), training)
         shape = ops.shape(values)[1:]
         values = ops.reshape(values, (groups, 1 + fan, *shape))
         rest = ops.reshape(values[:, 1:], (groups * fan, *shape))
         return Nodes(stacked=values[:, 0]), Nodes(stacked=rest)
+
+    @property
+    def runs_per_sample(self) -> bool:
+        """Whether every sample may be given to a module of its own."""
+        return self.stacked and all(
+            part.treats_samples_alone
+            for part in self.parts
+            if isinstance(part, StackedLayer)
+        )
+
+    def run_per_sample(
+        self,
+        second: "LayerStack",
+        inputs: Tensor,
+        modules: Tensor,
+        training: bool | None = None,
+    ) -> Tensor:
+        """Runs one module on each sample, chosen at run time.
+
+        Args:
+            second: Another stack of the same template; its copies are
+                numbered after those of this one.
+            inputs: Tensor of shape `(N, batch, ...)`.
+            modules: Integers of shape `(N, batch)`: which module reads
+                which sample.
+            training: Whether dropout and the like are active.
+
+        Returns:
+            Tensor of shape `(N, batch, ...)`.
+        """
+        shape = ops.shape(inputs)
+        samples = ops.reshape(inputs, (-1, 1, *shape[2:]))
+        others = dict(zip(self.parts, second.parts, strict=True))
+        table = PerSample(others, ops.reshape(modules, (-1,)))
+        outputs = self._run_parts(Nodes(stacked=samples), table, training)
+        return ops.reshape(outputs, (*shape[:2], *ops.shape(outputs)[2:]))
+
+    def _run_parts(
+        self,
+        inputs: Nodes,
+        table: AnyTable,
+        training: bool | None,
+    ) -> Tensor:
+        """Runs the modules of row g of `table` on node g, for every g."""
+        if inputs.mask is not None:
+            raise error(
+                "Stacked layers cannot follow a layer that masks.",
+                received=f"masked features for {self.parts[0].name!r}",
+                remedy="Pass stack=False to the encoder and the model.",
+            )
+        values = inputs.stacked
+        for part in self.parts:
+            options = _training_option(part, training)
+            if isinstance(part, StackedLayer):
+                values = part(values, table=table, **options)
+                table = table.fanned()
+                continue
+            if is_random(part):  # every copy must draw for itself
+                values = fan_out(values, table.width)
+                table = table.fanned()
+            values = fold(part, values, **options)
+        return fan_out(values, table.width)
 
     def module_weights(self, module: int) -> list[np.ndarray]:
         """Returns a copy's weights, ordered as in the template."""
@@ -238,9 +311,11 @@ class LayerStack(keras.layers.Layer):
 
 def call_layer(layer: Layer, inputs: Any, training: bool | None) -> Any:
     """Calls a layer, handing on `training` if it takes that argument."""
-    if layer._call_has_training_arg:
-        return layer(inputs, training=training)
-    return layer(inputs)
+    return layer(inputs, **_training_option(layer, training))
+
+
+def _training_option(layer: Layer, training: bool | None) -> dict[str, Any]:
+    return {"training": training} if layer._call_has_training_arg else {}
 
 
 class InTrainingMode(keras.layers.Layer):
@@ -287,30 +362,9 @@ def _copy_built(source: Layer, copy: Layer) -> None:
             new.set_weights(weights)
 
 
-def _stacks(layer: Layer) -> bool:
+def _obstacle(layer: Layer) -> str | None:
+    """Returns what keeps copies of a layer from stacking, if anything."""
     leaves = _flat_layers(layer)
-    return bool(leaves) and all(
-        stacked_kind(leaf) is not None or folds(leaf) for leaf in leaves
-    )
-
-
-def _arrange(
-    reads: Sequence[int], modules: Sequence[int]
-) -> tuple[Table, list[int]]:
-    """Lays out who reads what as a rectangle, one row per input.
-
-    Inputs that fewer modules read than others repeat their first module;
-    those results are dropped again.
-
-    Returns:
-        The table of modules, and for each entry of `reads` the place of its
-        result in the flattened table.
-    """
-    rows: list[list[int]] = [[] for _ in range(max(reads) + 1)]
-    places = []
-    for read, module in zip(reads, modules, strict=True):
-        places.append((read, len(rows[read])))
-        rows[read].append(module)
-    width = max(map(len, rows))
-    table = [row + [row[0]] * (width - len(row)) for row in rows]
-    return table, [read * width + column for read, column in places]
+    if not leaves:
+        return "a Sequential without layers"
+    return next(filter(None, map(obstacle, leaves)), None)

@@ -42,7 +42,12 @@ class Nodes:
     def stacked(self) -> Tensor:
         """All nodes as one tensor of shape `(N, batch, ...)`."""
         if self._stacked is None:
-            self._stacked = ops.stack(self._items)
+            first = self._items[0]
+            if len(self) > 1 and all(item is first for item in self._items):
+                shape = (len(self), *ops.shape(first))
+                self._stacked = ops.broadcast_to(first[None], shape)
+            else:
+                self._stacked = ops.stack(self._items)
         return self._stacked
 
     @property

@@ -50,6 +50,25 @@ def fan_out_matmul(inputs: Tensor, kernel: Tensor) -> Tensor:
     return ops.reshape(outputs, (groups * fan, *middle, units))
 
 
+def matmul_per_sample(inputs: Tensor, kernel: Tensor) -> Tensor:
+    """Multiplies each of G samples by a kernel of its own.
+
+    Args:
+        inputs: Tensor of shape `(G, 1, ..., C)`.
+        kernel: Tensor of shape `(G, 1, C, D)`.
+
+    Returns:
+        Tensor of shape `(G, 1, ..., D)`.
+    """
+    channels, units = kernel.shape[-2:]
+    if len(inputs.shape) == 3:  # a row each: no product of matrices pays
+        return ops.sum(inputs[..., None] * kernel, axis=-2)
+    shape = ops.shape(inputs)
+    positions = ops.reshape(inputs, (shape[0], -1, channels))
+    outputs = ops.matmul(positions, kernel[:, 0])
+    return ops.reshape(outputs, (*shape[:-1], units))
+
+
 def _wide_matmul(inputs: Tensor, kernel: Tensor) -> Tensor:
     """Sets the K kernels of an input side by side in one wide matrix."""
     groups, fan, channels, units = kernel.shape

@@ -7,9 +7,8 @@ import keras
 
 from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._registry import register
-from keras_selfaux._stacking import LayerStack, Nodes, Template
+from keras_selfaux._stacking import LayerStack, NamedNodes, Nodes, Template
 from keras_selfaux._types import Layer, Task, Tensor
-from keras_selfaux.layers._features import Features
 from keras_selfaux.layers._paths import path_table, plan_stages
 
 
@@ -109,12 +108,16 @@ class BranchedEncoder(keras.layers.Layer):
             )
         shape = input_shape
         for template, plan in zip(self._templates, self._plans, strict=True):
-            stack = LayerStack([template] * plan.num_modules, stack=self._stack)
+            stack = LayerStack(
+                [template] * plan.num_modules,
+                stack=self._stack,
+                trainable=self.trainable,
+            )
             stack.build(shape)
             self.stage_stacks.append(stack)
             shape, _ = stack.output_spec
 
-    def features(self, inputs: Any, training: bool | None = None) -> Features:
+    def features(self, inputs: Any, training: bool | None = None) -> NamedNodes:
         """Returns the features as nodes, for layers that read many at once."""
         nodes = Nodes(items=[inputs])
         for stack, plan in zip(self.stage_stacks, self._plans, strict=True):
@@ -124,7 +127,7 @@ class BranchedEncoder(keras.layers.Layer):
                 modules=plan.modules,
                 training=training,
             )
-        return Features([nodes], {t: (0, i) for t, i in self._place.items()})
+        return NamedNodes([nodes], {t: (0, i) for t, i in self._place.items()})
 
     def call(
         self, inputs: Any, training: bool | None = None

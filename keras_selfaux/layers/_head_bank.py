@@ -4,14 +4,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
+from keras import ops
 
 from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._registry import register
-from keras_selfaux._stacking import LayerStack, Nodes, Template
+from keras_selfaux._stacking import LayerStack, NamedNodes, Nodes, Template
 from keras_selfaux._stacking._template import output_of
 from keras_selfaux._types import Edge, Layer, Shape, Task, Tensor
 from keras_selfaux.graph import TransferGraph
-from keras_selfaux.layers._features import Features
 
 
 class EdgeOutputs(NamedTuple):
@@ -77,9 +77,13 @@ class HeadBank(keras.layers.Layer):
     def build(self, input_shape: Mapping[Task, Shape]) -> None:
         """Creates all heads for features of these shapes."""
         check_same_tasks("features", input_shape, self.graph.tasks)
-        self._check_edges_fit(input_shape)
-        self._primary_edges = self._alike(self.graph.primaries, input_shape)
-        self._clone_edges = self._alike(self.graph.edges, input_shape)
+        keys = {task: t.key for task, t in self._templates.items()}
+        self._check_edges_fit(input_shape, keys)
+        # Past `__setattr__`, which would look for layers in long lists.
+        self.__dict__.update(
+            _primary_edges=_alike(self.graph.primaries, input_shape, keys),
+            _clone_edges=_alike(self.graph.edges, input_shape, keys),
+        )
         for edges in self._primary_edges:
             self.primary_stacks.append(self._make_stack(edges, input_shape))
         for edges in self._clone_edges:
@@ -93,17 +97,6 @@ class HeadBank(keras.layers.Layer):
                 )
             )
 
-    def _alike(
-        self, edges: Sequence[Edge], shapes: Mapping[Task, Shape]
-    ) -> list[list[Edge]]:
-        """Groups edges by head architecture and shape of features."""
-        keys = {task: t.key for task, t in self._templates.items()}
-        groups: dict[Any, list[Edge]] = {}
-        for source, target in edges:
-            key = (keys[source], tuple(shapes[target][1:]))
-            groups.setdefault(key, []).append((source, target))
-        return list(groups.values())
-
     def _make_stack(
         self,
         edges: Sequence[Edge],
@@ -111,19 +104,25 @@ class HeadBank(keras.layers.Layer):
         **options: Any,
     ) -> LayerStack:
         templates = [self._templates[source] for source, _ in edges]
-        stack = LayerStack(templates, stack=self._stack, **options)
+        stack = LayerStack(
+            templates, stack=self._stack, trainable=self.trainable, **options
+        )
         stack.build(tuple(shapes[edges[0][1]]))
         return stack
 
-    def _check_edges_fit(self, shapes: Mapping[Task, Shape]) -> None:
+    def _check_edges_fit(
+        self, shapes: Mapping[Task, Shape], keys: Mapping[Task, str]
+    ) -> None:
         """Raises unless each clone's output is shaped as its source's."""
         known: dict[Any, Any] = {}
+        heads = {task: _copy(t, task) for task, t in self._templates.items()}
 
         def output_shape(source: Task, target: Task) -> Any:
-            template = self._templates[source]
-            key = (source, tuple(shapes[target][1:]))
+            key = (keys[source], tuple(shapes[target][1:]))
             if key not in known:
-                head = _copy(template, source)
+                head = heads[source]
+                if head.built:  # it was tried on features of another shape
+                    head = self._templates[source].copy()
                 try:
                     shape, _ = output_of(head, shapes[target])
                     known[key] = tuple(shape[1:])
@@ -142,7 +141,7 @@ class HeadBank(keras.layers.Layer):
                 )
 
     def primaries(
-        self, features: Features, training: bool | None = None
+        self, features: NamedNodes, training: bool | None = None
     ) -> list[EdgeOutputs]:
         """Returns the primaries' predictions, group by group."""
         return _run(
@@ -150,13 +149,13 @@ class HeadBank(keras.layers.Layer):
         )
 
     def clones(
-        self, features: Features, training: bool | None = None
+        self, features: NamedNodes, training: bool | None = None
     ) -> list[EdgeOutputs]:
         """Returns the clones' predictions, group by group."""
         return _run(self._clone_edges, self.clone_stacks, features, training)
 
     def all_outputs(
-        self, features: Features, training: bool | None = None
+        self, features: NamedNodes, training: bool | None = None
     ) -> tuple[list[EdgeOutputs], list[EdgeOutputs]]:
         """Returns the predictions of primaries and clones.
 
@@ -176,6 +175,49 @@ class HeadBank(keras.layers.Layer):
         )
         return [EdgeOutputs(edges, first)], [EdgeOutputs(others, second)]
 
+    @property
+    def runs_per_sample(self) -> bool:
+        """Whether each sample can be given the heads of one source alone.
+
+        That takes equal heads on features of one shape, all stacked, and is
+        of use only where there are clones.
+        """
+        stacks = (*self.primary_stacks, *self.clone_stacks)
+        return len(self.primary_stacks) == len(self.clone_stacks) == 1 and all(
+            stack.runs_per_sample for stack in stacks
+        )
+
+    def per_sample(
+        self, features: NamedNodes, source: Tensor, training: bool | None = None
+    ) -> Tensor:
+        """Predicts each sample's own task on the branches of all tasks.
+
+        Args:
+            features: The features of all tasks.
+            source: Integers of shape `(batch,)`: the number of each
+                sample's task.
+            training: Whether dropout and the like are active.
+
+        Returns:
+            Tensor of shape `(T, batch, ...)`: what sample i's own head (on
+            its own branch) or that head's clone (on any other) predicts;
+            arbitrary values where there is no such clone.
+        """
+        tasks = list(self.graph.tasks)
+        (edges,), (others,) = self._primary_edges, self._clone_edges
+        module = {edge: i for i, edge in enumerate((*edges, *others))}
+        modules = ops.convert_to_tensor(
+            [[module.get((s, t), 0) for s in tasks] for t in tasks], "int32"
+        )
+        source = ops.clip(source, 0, len(tasks) - 1)
+        nodes, reads = features.select(tasks)
+        return self.primary_stacks[0].run_per_sample(
+            self.clone_stacks[0],
+            nodes.take(reads).stacked,
+            ops.take(modules, source, axis=1),
+            training,
+        )
+
     def _can_run_beside(self) -> bool:
         stacks = (*self.primary_stacks, *self.clone_stacks)
         if len(stacks) != 2 or not all(stack.stacked for stack in stacks):
@@ -191,7 +233,7 @@ class HeadBank(keras.layers.Layer):
         self, inputs: Mapping[Task, Tensor], training: bool | None = None
     ) -> dict[Task, Tensor]:
         """Returns `{task: prediction}`."""
-        outputs = self.primaries(Features.from_dict(inputs), training)
+        outputs = self.primaries(NamedNodes.from_dict(inputs), training)
         return self.by_task(outputs)
 
     def by_task(self, outputs: Iterable[EdgeOutputs]) -> dict[Task, Tensor]:
@@ -279,10 +321,23 @@ class HeadBank(keras.layers.Layer):
         )
 
 
+def _alike(
+    edges: Sequence[Edge],
+    shapes: Mapping[Task, Shape],
+    keys: Mapping[Task, str],
+) -> list[list[Edge]]:
+    """Groups edges by head architecture and shape of features."""
+    groups: dict[Any, list[Edge]] = {}
+    for source, target in edges:
+        key = (keys[source], tuple(shapes[target][1:]))
+        groups.setdefault(key, []).append((source, target))
+    return list(groups.values())
+
+
 def _run(
     groups: Iterable[list[Edge]],
     stacks: Iterable[LayerStack],
-    features: Features,
+    features: NamedNodes,
     training: bool | None,
 ) -> list[EdgeOutputs]:
     outputs = []

@@ -9,8 +9,8 @@ import tensorflow as tf
 from keras import layers
 
 from keras_selfaux import TransferGraph
+from keras_selfaux._stacking import NamedNodes
 from keras_selfaux.layers import HeadBank
-from keras_selfaux.layers._features import Features
 
 BATCH = 3
 BOTH = pytest.mark.parametrize("stack", [True, False])
@@ -82,7 +82,7 @@ def test_predictions(stack: bool) -> None:
 @BOTH
 def test_clones_read_the_features_of_their_targets(stack: bool) -> None:
     bank = made(stack=stack)
-    outputs = edge_outputs(bank.clones(Features.from_dict(features())))
+    outputs = edge_outputs(bank.clones(NamedNodes.from_dict(features())))
     assert set(outputs) == set(GRAPH.edges)
     for edge, found in outputs.items():
         np.testing.assert_allclose(
@@ -93,14 +93,14 @@ def test_clones_read_the_features_of_their_targets(stack: bool) -> None:
 def test_heads_that_differ_in_name_only_run_as_one() -> None:
     bank = made()
     primaries = [
-        g.edges for g in bank.primaries(Features.from_dict(features()))
+        g.edges for g in bank.primaries(NamedNodes.from_dict(features()))
     ]
     assert primaries == [
         [("a", "a"), ("b", "b")],
         [("c", "c")],
         [("d", "d")],  # its features have another size
     ]
-    clones = [g.edges for g in bank.clones(Features.from_dict(features()))]
+    clones = [g.edges for g in bank.clones(NamedNodes.from_dict(features()))]
     assert clones == [
         [("a", "b"), ("b", "a"), ("a", "c"), ("d", "a")],
         [("c", "a")],
@@ -111,7 +111,7 @@ def test_heads_that_differ_in_name_only_run_as_one() -> None:
 def test_no_clones_by_default() -> None:
     bank = made(None)
     assert bank.graph == TransferGraph(SIZES)
-    assert bank.clones(Features.from_dict(features())) == []
+    assert bank.clones(NamedNodes.from_dict(features())) == []
     assert bank.num_clone_parameters == 0
 
 
@@ -181,7 +181,7 @@ def test_a_clone_reaches_the_branch_of_its_target_alone(stack: bool) -> None:
     inputs = {t: tf.convert_to_tensor(f) for t, f in features().items()}
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(inputs)
-        outputs = edge_outputs(bank.clones(Features.from_dict(inputs)))
+        outputs = edge_outputs(bank.clones(NamedNodes.from_dict(inputs)))
     for edge, output in outputs.items():
         gradients = tape.gradient(output, inputs, unconnected_gradients="zero")
         for task, gradient in gradients.items():
@@ -192,7 +192,7 @@ def test_a_clone_reaches_the_branch_of_its_target_alone(stack: bool) -> None:
 def test_clones_leave_the_primaries_alone(stack: bool) -> None:
     bank = made(stack=stack)
     with tf.GradientTape() as tape:
-        outputs = edge_outputs(bank.clones(Features.from_dict(features())))
+        outputs = edge_outputs(bank.clones(NamedNodes.from_dict(features())))
         total = tf.add_n([tf.reduce_sum(v) for v in outputs.values()])
     variables = [
         v.value for s in bank.primary_stacks for v in s.trainable_variables
@@ -385,5 +385,5 @@ def test_heads_of_layers_that_do_not_stack() -> None:
     inputs = {t: np.ones((2, 4, 4, 3), "float32") for t in graph.tasks}
     assert bank(inputs)["a"].shape == (2, 4, 4, 2)
     assert not bank.clone_stacks[0].stacked
-    outputs = edge_outputs(bank.clones(Features.from_dict(inputs)))
+    outputs = edge_outputs(bank.clones(NamedNodes.from_dict(inputs)))
     assert set(outputs) == set(graph.edges)

@@ -24,6 +24,8 @@ READS: dict[str, tuple[int, list[int], list[int]]] = {
     "shared_module": (2, [0, 1, 1], [1, 1, 0]),
     "same_twice": (1, [0, 0], [1, 1]),
     "shuffled": (2, [1, 0, 1, 0, 1], [0, 0, 2, 1, 1]),
+    # One input that many modules read, and many that one reads.
+    "star": (4, [0, 0, 0, 0, 1, 2, 3], [0, 1, 2, 0, 1, 2, 0]),
 }
 
 
@@ -79,13 +81,17 @@ def run(
 
 
 def gradients(
-    stack: LayerStack, inputs: Any, reads: list[int], modules: list[int]
+    stack: LayerStack,
+    inputs: Any,
+    reads: list[int],
+    modules: list[int],
+    training: bool = False,
 ) -> tuple[np.ndarray, list[list[np.ndarray]]]:
     """Returns the gradients of a scalar by the inputs and by each module."""
     inputs = tf.convert_to_tensor(inputs)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        outputs = run(stack, inputs, reads, modules)
+        outputs = run(stack, inputs, reads, modules, training)
         # Every entry counts differently, so that none can be mistaken.
         factors = tf.reshape(
             tf.linspace(-1.0, 1.0, tf.size(outputs)), tf.shape(outputs)
@@ -100,6 +106,45 @@ def gradients(
     by_weight = [tf.convert_to_tensor(value) for value in by_weight]
     by_input = tf.convert_to_tensor(by_input)
     return by_input.numpy(), _by_module(stack, by_weight)
+
+
+def slopes(
+    stack: LayerStack,
+    inputs: Any,
+    reads: list[int],
+    modules: list[int],
+    training: bool = False,
+) -> np.ndarray:
+    """Returns the derivatives of all results along one direction."""
+    rng = np.random.default_rng(3)
+    inputs = tf.convert_to_tensor(inputs)
+    along = tf.cast(rng.normal(size=inputs.shape), inputs.dtype)
+    variables = stack.trainable_variables
+    stacked = stack.stacked
+    shapes = (
+        [v.shape[1:] for v in variables]
+        if stacked
+        else [v.shape for v in variables[: len(variables) // COUNT]]
+    )
+    # Drawn by module, so that the direction is one, however modules run.
+    drawn = [[rng.normal(size=shape) for shape in shapes] for _ in range(COUNT)]
+    tangents = (
+        [np.stack(values) for values in zip(*drawn, strict=True)]
+        if stacked
+        else [value for values in drawn for value in values]
+    )
+    with tf.autodiff.ForwardAccumulator(
+        (inputs, [v.value for v in variables]),
+        (
+            along,
+            [
+                tf.cast(tangent, v.dtype)
+                for tangent, v in zip(tangents, variables, strict=True)
+            ],
+        ),
+    ) as accumulator:
+        outputs = run(stack, inputs, reads, modules, training)
+    return accumulator.jvp(outputs, unconnected_gradients="zero").numpy()
 
 
 def _by_module(stack: LayerStack, values: list[Any]) -> list[list[np.ndarray]]:

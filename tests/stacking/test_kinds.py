@@ -57,12 +57,37 @@ def test_looped(make: Callable) -> None:
         layers.DepthwiseConv2D(1),
         layers.Conv2DTranspose(4, 1),
         layers.LayerNormalization(axis=1),
+        layers.LayerNormalization(axis=(1, 2)),
+        layers.BatchNormalization(axis=1),
+        layers.BatchNormalization(renorm=True),
+        layers.GroupNormalization(axis=1),
+        layers.RMSNormalization(axis=1),
+        layers.RMSNormalization(axis=(1, 2)),
         layers.Embedding(3, 4),
     ],
 )
 def test_no_kind(layer: layers.Layer) -> None:
     assert stacked_kind(layer) is None
     assert not folds(layer)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        layers.BatchNormalization,
+        lambda: layers.GroupNormalization(groups=3),
+        layers.LayerNormalization,
+        layers.RMSNormalization,
+        layers.PReLU,
+    ],
+)
+def test_built_layers_have_a_kind_as_well(make: Callable) -> None:
+    # Some of Keras's layers change their `axis` when they are built.
+    layer = make()
+    kind = stacked_kind(layer)
+    assert kind is not None
+    layer.build((None, 6))
+    assert stacked_kind(layer) is kind
 
 
 def test_padding_does_not_matter_to_kernels_of_size_one() -> None:

@@ -2,16 +2,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_selfaux._stacking import Nodes
-from keras_selfaux.layers._features import Features
+from keras_selfaux._stacking import NamedNodes, Nodes
 
 WIDE = tf.ones((2, 3))
 OTHER = 2 * tf.ones((2, 3))
 NARROW = 3 * tf.ones((2, 1))
 
 
-def features() -> Features:
-    return Features.from_dict({"a": WIDE, "b": NARROW, "c": OTHER, "d": WIDE})
+def features() -> NamedNodes:
+    return NamedNodes.from_dict({"a": WIDE, "b": NARROW, "c": OTHER, "d": WIDE})
 
 
 def test_features_by_task() -> None:
@@ -29,7 +28,7 @@ def test_tensors_that_tasks_share_are_one_node() -> None:
 
 def test_nodes_of_one_shape_are_not_copied() -> None:
     group = Nodes(stacked=tf.stack([WIDE, OTHER]))
-    found = Features([group], {"a": (0, 1), "b": (0, 0)})
+    found = NamedNodes([group], {"a": (0, 1), "b": (0, 0)})
     nodes, which = found.select(["a", "b"])
     assert nodes is group
     assert which == [1, 0]
@@ -46,6 +45,6 @@ def test_selected_nodes_are_those_of_the_tasks(tasks: list[str]) -> None:
 
 def test_equal_shapes_of_different_types_are_kept_apart() -> None:
     half = tf.cast(WIDE, "float16")
-    found = Features.from_dict({"a": WIDE, "b": half})
+    found = NamedNodes.from_dict({"a": WIDE, "b": half})
     assert found["b"].dtype == "float16"
     assert len(found.select(["a"])[0]) == 1
