@@ -11,12 +11,14 @@ branching network.
 """
 
 from keras_selfaux import callbacks, layers, losses, metrics, weightings
+from keras_selfaux._labels import SingleTaskLabels
 from keras_selfaux._version import __version__
 from keras_selfaux.graph import TransferGraph
 from keras_selfaux.model import SelfAuxModel
 
 __all__ = [
     "SelfAuxModel",
+    "SingleTaskLabels",
     "TransferGraph",
     "__version__",
     "callbacks",

@@ -7,20 +7,45 @@ import keras
 from keras import ops
 
 from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._labels import SingleTaskLabels
+from keras_selfaux._stacking import NamedNodes
 from keras_selfaux._types import Task, Tensor
 
 
 class Batch(NamedTuple):
-    """A batch with labels and sample weights sorted by task."""
+    """A batch with labels and sample weights sorted by task.
+
+    Attributes:
+        x: The inputs.
+        y: `{task: labels}`.
+        sample_weight: `{task: weights}`, `None` for a task without any.
+        single: The labels and weights of samples that belong to one task
+            each, as they came; `None` for other data.
+    """
 
     x: Any
-    y: dict[Task, Tensor]
-    sample_weight: dict[Task, Tensor | None]
+    y: NamedNodes
+    sample_weight: NamedNodes
+    single: "SingleTask | None" = None
 
     @property
     def size(self) -> Tensor:
         """The number of samples."""
         return ops.shape(next(iter(self.y.values())))[0]
+
+
+class SingleTask(NamedTuple):
+    """What belongs to a batch of samples with one task each.
+
+    Attributes:
+        labels: Shape `(batch, ...)`.
+        task: Integers of shape `(batch,)`.
+        sample_weight: Shape `(batch,)` or `(batch, ...)`, or `None`.
+    """
+
+    labels: Tensor
+    task: Tensor
+    sample_weight: Tensor | None
 
 
 def as_batch(data: Any, tasks: Sequence[Task]) -> Batch:
@@ -30,19 +55,47 @@ def as_batch(data: Any, tasks: Sequence[Task]) -> Batch:
         ValueError: If labels or sample weights do not fit the tasks.
     """
     x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+    if isinstance(y, SingleTaskLabels):
+        return _single_task_batch(x, y, weight, tasks)
     if isinstance(y, (list, tuple)) and len(y) == len(tasks):
         y = dict(zip(tasks, y, strict=True))
-    if not isinstance(y, Mapping):
-        if len(tasks) != 1 or y is None:
-            raise error(
-                "Labels `y` must be a dict {task: labels}.",
-                received=f"{type(y).__name__}",
-                remedy=f"Pass a dict with the keys {list(tasks)}.",
-            )
-        y = {tasks[0]: y}
-    check_same_tasks("y", y, tasks)
+    labels = _labels(y, tasks)
     if isinstance(weight, (list, tuple)) and len(weight) == len(tasks):
         weight = dict(zip(tasks, weight, strict=True))
+    return Batch(x, labels, _sample_weights(weight, tasks, _is_tensor(y)))
+
+
+def _labels(y: Any, tasks: Sequence[Task]) -> NamedNodes:
+    if isinstance(y, Mapping):
+        check_same_tasks("y", y, tasks)
+        return _named({task: y[task] for task in tasks})
+    if _is_tensor(y) and len(tasks) == 1:
+        return _named({tasks[0]: y})
+    if _is_tensor(y) and _has_task_axis(y, tasks):
+        return _along_task_axis(y, tasks)
+    received = f"shape {tuple(y.shape)}" if _is_tensor(y) else type(y).__name__
+    raise error(
+        "Labels `y` must be a dict {task: labels}, or one tensor of shape "
+        "(batch, tasks, ...).",
+        received=received,
+        remedy=f"Pass a dict with the keys {list(tasks)}, or give the tensor "
+        f"an axis of length {len(tasks)} after the batch axis.",
+    )
+
+
+def _sample_weights(
+    weight: Any, tasks: Sequence[Task], stacked: bool
+) -> NamedNodes:
+    if stacked and _is_tensor(weight) and len(tasks) > 1:
+        if _has_task_axis(weight, tasks):
+            return _along_task_axis(weight, tasks)
+        if len(weight.shape) != 1:
+            raise error(
+                "`sample_weight` must have shape (batch,) or (batch, tasks, "
+                "...) where labels are one tensor.",
+                received=f"shape {tuple(weight.shape)} for {len(tasks)} tasks",
+                remedy="Pass a weight per sample, or per sample and task.",
+            )
     if not isinstance(weight, Mapping):
         weight = dict.fromkeys(tasks, weight)
     unknown = sorted(set(weight) - set(tasks))
@@ -52,10 +105,59 @@ def as_batch(data: Any, tasks: Sequence[Task]) -> Batch:
             received=f"{unknown}",
             remedy=f"Use the names {list(tasks)}.",
         )
-    weights = {task: weight.get(task) for task in tasks}
+    return _named({task: weight.get(task) for task in tasks})
+
+
+def _single_task_batch(
+    x: Any, y: SingleTaskLabels, weight: Any, tasks: Sequence[Task]
+) -> Batch:
+    if weight is not None and not _is_tensor(weight):
+        raise error(
+            "`sample_weight` must be one tensor where every sample belongs "
+            "to one task.",
+            received=type(weight).__name__,
+            remedy="Pass one weight per sample.",
+        )
+    labels = ops.convert_to_tensor(y.labels)
+    owner = ops.cast(y.task, "int32")
+    if len(owner.shape) != 1 or len(labels.shape) < 1:
+        raise error(
+            "`SingleTaskLabels.task` must have one entry per sample.",
+            received=f"shape {tuple(owner.shape)}",
+            remedy="Pass integers of shape (batch,).",
+        )
+    present = ops.equal(ops.arange(len(tasks))[:, None], owner[None])
+    weights = ops.cast(present, "float32")
+    if weight is not None:
+        weight = ops.cast(weight, "float32")
+        inner = (1,) * (len(weight.shape) - 1)
+        weights = ops.reshape(weights, (*ops.shape(weights), *inner))
+        weights = weights * weight[None]
     return Batch(
         x,
-        {task: ops.convert_to_tensor(y[task]) for task in tasks},
-        {t: None if w is None else ops.convert_to_tensor(w)
-         for t, w in weights.items()},
-    )  # fmt: skip
+        NamedNodes.from_dict(dict.fromkeys(tasks, labels)),
+        NamedNodes.from_stack(tasks, weights),
+        SingleTask(labels, owner, weight),
+    )
+
+
+def _named(values: Mapping[Task, Any]) -> NamedNodes:
+    converted: dict[int, Tensor] = {}
+    for value in values.values():
+        if value is not None and id(value) not in converted:
+            converted[id(value)] = ops.convert_to_tensor(value)
+    return NamedNodes.from_dict(
+        {task: converted.get(id(value)) for task, value in values.items()}
+    )
+
+
+def _along_task_axis(values: Any, tasks: Sequence[Task]) -> NamedNodes:
+    return NamedNodes.from_stack(tasks, ops.moveaxis(values, 1, 0))
+
+
+def _has_task_axis(values: Any, tasks: Sequence[Task]) -> bool:
+    return len(values.shape) > 1 and values.shape[1] == len(tasks)
+
+
+def _is_tensor(values: Any) -> bool:
+    return hasattr(values, "shape") and hasattr(values, "dtype")

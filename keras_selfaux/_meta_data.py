@@ -40,11 +40,9 @@ class PairedAdapter(DataAdapter):
 
     def get_tf_dataset(self) -> Any:
         """Returns the pairs as a `tf.data.Dataset`."""
-        pair = (
-            self._train.get_tf_dataset(),
-            self._meta.get_tf_dataset().repeat(),
-        )
-        return tf.data.Dataset.zip(pair).map(PairedBatch)
+        train = self._train.get_tf_dataset()
+        meta = self._meta.get_tf_dataset().repeat()
+        return tf.data.Dataset.zip(PairedBatch(train, meta))
 
     @property
     def num_batches(self) -> int | None:

@@ -1,14 +1,16 @@
 """`Objective`: the losses of primaries and clones from their predictions."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from keras_selfaux._stacking import Nodes
-from keras_selfaux._types import Edge, PerTask, Task, Tensor
+from keras_selfaux._batch import SingleTask
+from keras_selfaux._stacking import NamedNodes, Nodes
+from keras_selfaux._types import Edge, PerTask, Tensor
 from keras_selfaux.losses import masked_loss
+from keras_selfaux.losses._masked import masked_values, pooled
 
 
 class PresentLabels:
@@ -72,17 +74,20 @@ class Objective:
             sample_weights: `{task: weights}` or `None` for a task.
             order: The edges of the result.
         """
+        labels = NamedNodes.from_dict(labels)
+        sample_weights = NamedNodes.from_dict(sample_weights)
         found: list[Edge] = []
         numerators, denominators = [], []
         present = PresentLabels()
         for edges, nodes in outputs:
             for members in self._alike(edges, labels, sample_weights):
                 chosen = [edges[i] for i in members]
+                sources = [source for source, _ in chosen]
                 result = masked_loss(
-                    self.losses[chosen[0][0]],
-                    _of_sources(chosen, labels),
+                    self.losses[sources[0]],
+                    labels.stack(sources),
                     nodes.take(members).stacked,
-                    _of_sources(chosen, sample_weights),
+                    sample_weights.stack(sources),
                     nodes.take(members).mask,
                 )
                 found += chosen
@@ -97,19 +102,80 @@ class Objective:
             present,
         )
 
+    @property
+    def is_uniform(self) -> bool:
+        """Whether all tasks have losses that compute the same."""
+        return len(set(self._keys.values())) == 1
+
+    def of_single_tasks(
+        self,
+        predictions: Tensor,
+        single: SingleTask,
+        order: Sequence[Edge],
+    ) -> EdgeLosses:
+        """Returns the edges' losses where every sample has one task.
+
+        The losses of all tasks must be of one kind.
+
+        Args:
+            predictions: Shape `(T, batch, ...)`: for every target, what the
+                head of each sample's own task predicts on its branch.
+            single: The samples' labels, tasks and weights.
+            order: The edges of the result.
+        """
+        tasks = list(self.losses)
+        count = len(tasks)
+        loss = self.losses[tasks[0]]
+
+        def for_all(values: Tensor) -> Tensor:
+            shape = (count, *ops.shape(values))
+            return ops.broadcast_to(values[None], shape)
+
+        found = masked_values(
+            loss,
+            for_all(single.labels),
+            predictions,
+            None
+            if single.sample_weight is None
+            else for_all(single.sample_weight),
+        )
+        owners = ops.one_hot(single.task, count, dtype="float32")
+        places = [
+            tasks.index(target) * count + tasks.index(source)
+            for source, target in order
+        ]
+
+        def by_edge(values: Tensor) -> Tensor:  # (T, batch) -> (n,)
+            sums = ops.reshape(ops.matmul(values, owners), (-1,))
+            return Nodes(stacked=sums).take(places).stacked
+
+        numerators, denominators = map(
+            by_edge, pooled(loss.reduction, found, batch_axis=2)
+        )
+        if loss.reduction == "sum":
+            denominators = ops.ones_like(denominators)
+        present = PresentLabels()
+        owned = ops.transpose(ops.cast(owners, "bool"))
+        while len(owned.shape) < len(found.values.shape):
+            owned = ops.expand_dims(owned, -1)
+        if found.present is not None:
+            owned = ops.logical_and(owned, found.present)
+        present.add([(task, task) for task in tasks], owned)
+        return EdgeLosses(numerators, denominators, present)
+
     def _alike(
         self,
         edges: Sequence[Edge],
-        labels: PerTask[Tensor],
-        sample_weights: PerTask[Tensor | None],
+        labels: NamedNodes,
+        sample_weights: NamedNodes,
     ) -> list[list[int]]:
         """Splits edges into groups that can be computed at once."""
         groups: dict[Any, list[int]] = {}
         for i, (source, _) in enumerate(edges):
             key = (
                 self._keys[source],
-                _spec(labels[source]),
-                _spec(sample_weights[source]),
+                labels.kind(source),
+                sample_weights.kind(source),
             )
             groups.setdefault(key, []).append(i)
         return list(groups.values())
@@ -133,24 +199,6 @@ def _setting(value: Any) -> Any:
         return {name: _setting(entry) for name, entry in value.items()}
     simple = value is None or isinstance(value, (bool, int, float, str))
     return repr(value) if simple else id(value)
-
-
-def _spec(value: Tensor | None) -> Any:
-    if value is None:
-        return None
-    return tuple(value.shape), str(value.dtype)
-
-
-def _of_sources(
-    edges: Sequence[Edge], values: Mapping[Task, Tensor | None]
-) -> Tensor | None:
-    """Stacks the values of the edges' sources: `(n, batch, ...)`."""
-    sources = [source for source, _ in edges]
-    number = {s: i for i, s in enumerate(dict.fromkeys(sources))}
-    if values[sources[0]] is None:
-        return None
-    nodes = Nodes(stacked=ops.stack([values[s] for s in number]))
-    return nodes.take([number[s] for s in sources]).stacked
 
 
 def _ordered(parts: Sequence[Tensor], places: Sequence[int]) -> Tensor:

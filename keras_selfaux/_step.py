@@ -21,8 +21,9 @@ from keras_selfaux._evaluation import (
 )
 from keras_selfaux._meta_data import PairedBatch
 from keras_selfaux._objective import EdgeLosses
+from keras_selfaux._stacking import NamedNodes
 from keras_selfaux._stacking._layer_stack import run_in_training_mode
-from keras_selfaux._types import Task, Tensor
+from keras_selfaux._types import Edge, Task, Tensor
 from keras_selfaux.distribution import num_replicas, replica_sum
 
 
@@ -56,31 +57,53 @@ def evaluate(
         clones: Whether to compute the clones; without, there are the
             primaries' losses alone.
     """
-    bank, edges = model.head_bank, model.weighting.edges
-    count = len(edges) if clones else len(model.transfer_graph.tasks)
+    count = len(model.transfer_graph.tasks)
+    edges = model.weighting.edges if clones else model.weighting.edges[:count]
 
-    def forward(x: Any) -> Any:
+    def forward(x: Any) -> tuple[dict[Task, Tensor], EdgeLosses]:
         features = model.features(x, training=True)
-        if clones:
-            return bank.all_outputs(features, training=True)
-        return bank.primaries(features, training=True), []
+        return _losses_of(model, features, batch, edges, clones=clones)
 
     mapping = list(zip(model.trainable_variables, theta, strict=True))
     with keras.StatelessScope(mapping, collect_losses=True) as scope:
-        primaries, others = run_in_training_mode(forward, batch.x)
-        predictions = bank.by_task(primaries)
-        outputs = [*primaries, *others]
-        losses = model.objective(
-            outputs, batch.y, batch.sample_weight, edges[:count]
-        )
+        predictions, losses = run_in_training_mode(forward, batch.x)
         additional = regularization(model.losses)
     updates = [
         (variable, value)
         for variable in model.non_trainable_variables
         if (value := scope.get_current_value(variable)) is not None
     ]
-    shares = shares_of(losses, model.edge_scales[:count])
+    shares = shares_of(losses, model.edge_scales[: len(edges)])
     return Evaluation(losses, shares, additional, predictions, updates)
+
+
+def _losses_of(
+    model: Any,
+    features: NamedNodes,
+    batch: Batch,
+    edges: Sequence[Edge],
+    *,
+    clones: bool,
+) -> tuple[dict[Task, Tensor], EdgeLosses]:
+    """Returns the primaries' predictions and the losses of the edges."""
+    bank, objective, single = model.head_bank, model.objective, batch.single
+    by_sample = clones and objective.is_uniform and bank.runs_per_sample
+    if by_sample and single is not None:
+        # Nothing but metrics asks for these, and mostly nobody does.
+        primaries = bank.primaries(features, training=True)
+        outputs = bank.per_sample(features, single.task, training=True)
+        return bank.by_task(primaries), objective.of_single_tasks(
+            outputs, single, edges
+        )
+    others = []
+    if clones:
+        primaries, others = bank.all_outputs(features, training=True)
+    else:
+        primaries = bank.primaries(features, training=True)
+    losses = objective(
+        [*primaries, *others], batch.y, batch.sample_weight, edges
+    )
+    return bank.by_task(primaries), losses
 
 
 def train(model: Any, data: Any) -> dict[str, Tensor]:

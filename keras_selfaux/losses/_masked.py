@@ -24,6 +24,22 @@ class MaskedLoss(NamedTuple):
     present: Tensor | None
 
 
+class MaskedValues(NamedTuple):
+    """The values of a loss before they are pooled.
+
+    Attributes:
+        values: Tensor of shape `(N, batch, ...)`, float32: 0 where missing.
+        weights: The same shape: sample weights, 0 where missing.
+        ones: The same shape: 1 for every label present, 0 where missing.
+        present: The same as bool, or `None` if no label can be missing.
+    """
+
+    values: Tensor
+    weights: Tensor
+    ones: Tensor
+    present: Tensor | None
+
+
 def masked_loss(
     loss: keras.losses.Loss,
     y_true: Tensor,
@@ -54,6 +70,19 @@ def masked_loss(
     Raises:
         ValueError: If the loss does not give one value per sample.
     """
+    found = masked_values(loss, y_true, y_pred, sample_weight, mask)
+    numerator, denominator = pooled(loss.reduction, found, batch_axis=1)
+    return MaskedLoss(numerator, denominator, found.present)
+
+
+def masked_values(
+    loss: keras.losses.Loss,
+    y_true: Tensor,
+    y_pred: Tensor,
+    sample_weight: Tensor | None = None,
+    mask: Tensor | None = None,
+) -> MaskedValues:
+    """Computes what `masked_loss` pools; see there."""
     y_true, y_pred = _aligned(y_true, y_pred)
     missing = None
     if keras.backend.is_float_dtype(y_true.dtype):
@@ -71,16 +100,6 @@ def masked_loss(
     if sample_weight is not None:
         sample_weight = _expanded(ops.cast(sample_weight, "float32"), values)
         present = _both(present, ops.not_equal(sample_weight, 0.0))
-    return _pooled(loss.reduction, values, present, sample_weight)
-
-
-def _pooled(
-    reduction: str,
-    values: Tensor,
-    present: Tensor | None,
-    sample_weight: Tensor | None,
-) -> MaskedLoss:
-    axes = tuple(range(1, len(values.shape)))
     ones = ops.ones_like(values)
     weights = ones if sample_weight is None else sample_weight * ones
     if present is not None:
@@ -90,14 +109,28 @@ def _pooled(
         values = ops.where(present, values, zeros)
         weights = ops.where(present, weights, zeros)
         ones = ops.where(present, ones, zeros)
-    numerator = ops.sum(values * weights, axis=axes)
+    return MaskedValues(values, weights, ones, present)
+
+
+def pooled(
+    reduction: str, found: MaskedValues, batch_axis: int
+) -> tuple[Tensor, Tensor]:
+    """Sums numerators and denominators over `batch_axis` and all after it.
+
+    Args:
+        reduction: The loss's; with `"sum"`, every denominator is 1.
+        found: The values to pool.
+        batch_axis: The first axis to sum over.
+    """
+    axes = tuple(range(batch_axis, len(found.values.shape)))
+    numerator = ops.sum(found.values * found.weights, axis=axes)
     if reduction == "sum":
         denominator = ops.ones_like(numerator)
     elif reduction == "mean_with_sample_weight":
-        denominator = ops.sum(weights, axis=axes)
+        denominator = ops.sum(found.weights, axis=axes)
     else:
-        denominator = ops.sum(ones, axis=axes)
-    return MaskedLoss(numerator, denominator, present)
+        denominator = ops.sum(found.ones, axis=axes)
+    return numerator, denominator
 
 
 def _values(

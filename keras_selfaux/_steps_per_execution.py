@@ -1,0 +1,96 @@
+"""How many steps `fit` takes between two returns to Python."""
+
+import contextlib
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import keras
+
+from keras_selfaux.distribution import num_replicas
+
+# A step of a small network takes about as long as starting it from Python.
+# Larger networks gain nothing, and callbacks would wait for no reason.
+_MOST_STEPS = 16
+_LARGEST_MODEL = 2**20
+_BATCH_HOOKS = (
+    "train_batch_begin",
+    "train_batch_end",
+    "batch_begin",
+    "batch_end",
+)
+
+
+def default_steps(model: Any, arguments: Mapping[str, Any]) -> int:
+    """Returns the `steps_per_execution` that is right for a run of `fit`.
+
+    It is above 1 for small models on one device, unless a callback wants to
+    act after every step.
+
+    Args:
+        model: The model, compiled and built.
+        arguments: The arguments of `keras.Model.fit`, by name.
+    """
+    callbacks = arguments.get("callbacks") or []
+    if isinstance(callbacks, keras.callbacks.CallbackList):
+        callbacks = callbacks.callbacks
+    if not isinstance(callbacks, (list, tuple)):
+        callbacks = [callbacks]
+    if (
+        model.run_eagerly
+        or num_replicas() > 1
+        or not model.built
+        or model.count_params() > _LARGEST_MODEL
+        or any(map(_acts_on_steps, callbacks))
+    ):
+        return 1
+    # Keras always finishes an execution: with endless data, an epoch of 10
+    # steps would take 16 of them. Divisors are safe.
+    counts = (
+        arguments.get("steps_per_epoch"),
+        arguments.get("validation_steps"),
+    )
+    common = math.gcd(*(count for count in counts if count))
+    if common == 0:
+        return _MOST_STEPS
+    return max(n for n in range(1, _MOST_STEPS + 1) if common % n == 0)
+
+
+@contextlib.contextmanager
+def steps_per_execution(model: Any, steps: int) -> Iterator[None]:
+    """Lets a model take so many steps at once while the context lasts.
+
+    What was traced for either number of steps is kept for the next time.
+    """
+    before = model.steps_per_execution
+    _switch(model, steps)
+    try:
+        yield
+    finally:
+        _switch(model, before)
+
+
+def _switch(model: Any, steps: int) -> None:
+    if steps == model.steps_per_execution:
+        return
+    names = ("train_function", "test_function", "predict_function")
+    kept = model.functions_by_steps
+    kept[model.steps_per_execution] = [getattr(model, name) for name in names]
+    for name, function in zip(names, kept.get(steps, [None] * 3), strict=True):
+        setattr(model, name, function)
+    model.steps_per_execution = steps
+
+
+def _acts_on_steps(callback: keras.callbacks.Callback) -> bool:
+    """Says whether a callback does something at every step of training."""
+    base = keras.callbacks.Callback
+    hooks = [f"on_{name}" for name in _BATCH_HOOKS]
+    own = any(
+        name in vars(callback)
+        or getattr(type(callback), name) is not getattr(base, name)
+        for name in hooks
+    )
+    settings = (
+        getattr(callback, name, None) for name in ("save_freq", "update_freq")
+    )
+    return own and "epoch" not in settings
