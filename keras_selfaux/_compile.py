@@ -62,11 +62,24 @@ def metrics_by_task(
         isinstance(entry, (list, tuple)) for entry in metrics
     )
     if nested:
-        return _by_position("metrics", list(map(list, metrics)), tasks)
+        by_task = _by_position("metrics", metrics, tasks)
+        return {task: _as_list(by_task[task]) for task in tasks}
     return {
         task: [_copied(metric) for metric in _as_list(metrics)]
         for task in tasks
     }
+
+
+def given_metrics(metrics: Any) -> list[keras.metrics.Metric]:
+    """Returns the metrics that were given as objects, for a task or for all.
+
+    Their owner may ask them for their result.
+    """
+    return [
+        metric
+        for metric in keras.tree.flatten(metrics)
+        if isinstance(metric, keras.metrics.Metric)
+    ]
 
 
 def check_optimizer(optimizer: Any, model: Any) -> None:
@@ -95,6 +108,25 @@ def check_optimizer(optimizer: Any, model: Any) -> None:
         )
 
 
+def check_no_remat(model: Any) -> None:
+    """Raises if a layer of the encoder was made under a `RematScope`.
+
+    TensorFlow's `recompute_grad` gives gradients to variables alone; a
+    training step works on tensors, so that it would leave weights out.
+    """
+    encoder = model.encoder
+    # A `BranchedEncoder` itself is not called in training, its parts are.
+    is_called = not hasattr(encoder, "stage_stacks")
+    for layer in encoder._flatten_layers(include_self=is_called):
+        remat = getattr(layer, "_remat_mode", None)
+        if remat is not None and remat.mode is not None:
+            raise error(
+                "Layers made under a `keras.RematScope` cannot be trained.",
+                received=f"layer {layer.name!r} with mode {remat.mode!r}",
+                remedy="Make the encoder outside of the scope.",
+            )
+
+
 def _by_position(
     name: str, values: Sequence[Any], tasks: Sequence[Task]
 ) -> dict[Task, Any]:
@@ -118,7 +150,14 @@ def _check_known(name: str, values: Any, tasks: Sequence[Task]) -> None:
 
 
 def _as_list(metrics: Any) -> list[Any]:
-    return list(metrics) if isinstance(metrics, (list, tuple)) else [metrics]
+    if metrics is None:
+        return []
+    entries = metrics if isinstance(metrics, (list, tuple)) else [metrics]
+    return [
+        # Keras would take apart the configs of a model with a single output.
+        keras.metrics.get(entry) if isinstance(entry, Mapping) else entry
+        for entry in entries
+    ]
 
 
 def _copied(metric: Any) -> Any:

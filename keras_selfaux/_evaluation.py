@@ -10,6 +10,7 @@ from keras_selfaux._objective import EdgeLosses, PresentLabels
 from keras_selfaux._stacking import Nodes
 from keras_selfaux._types import PerTask, Task, Tensor
 from keras_selfaux.distribution import num_replicas, replica_sum
+from keras_selfaux.metrics import Samples
 
 
 def test(model: Any, data: Any) -> dict[str, Tensor]:
@@ -81,47 +82,10 @@ def update_metrics(
     present: PresentLabels,
 ) -> None:
     """Updates the compiled metrics, leaving missing labels out."""
-    labels = {
-        task: _without_missing(y, present[task, task])
-        for task, y in batch.y.items()
-    }
-    for metrics, weighted in (
-        (model._compile_metrics, False),
-        (model.weighted_compile_metrics, True),
-    ):
-        if metrics.built and not metrics.metrics:
-            continue
-        weights = _masks_as_weights(present, batch, weighted=weighted)
-        metrics.update_state(labels, dict(predictions), weights)
 
+    def masks(tasks: Sequence[Task]) -> Tensor | None:
+        return present.stacked([(task, task) for task in tasks])
 
-def _masks_as_weights(
-    present: PresentLabels, batch: Batch, *, weighted: bool
-) -> dict[Task, Tensor | None]:
-    """Returns, per task, sample weights for metrics: 0 where missing."""
-    weights: dict[Task, Tensor | None] = {}
-    for task in batch.y:
-        mask = present[task, task]
-        given = batch.sample_weight[task] if weighted else None
-        if mask is None:  # no label can be missing, so none has a weight
-            weights[task] = None
-            continue
-        mask = ops.cast(mask, "float32")
-        if given is not None:
-            given = ops.cast(given, "float32")
-            while len(given.shape) < len(mask.shape):
-                given = ops.expand_dims(given, -1)
-            mask = mask * given
-        weights[task] = mask
-    return weights
-
-
-def _without_missing(labels: Tensor, present: Tensor | None) -> Tensor:
-    """Returns labels with 0 where they are missing, for metrics."""
-    if present is None:
-        return labels
-    while len(present.shape) < len(labels.shape):
-        present = ops.expand_dims(present, -1)
-    if len(present.shape) > len(labels.shape):
-        present = ops.squeeze(present, -1)
-    return ops.where(present, labels, ops.zeros_like(labels))
+    model._compile_metrics.update_state(
+        Samples(batch.y, predictions, batch.sample_weight, masks)
+    )

@@ -5,12 +5,19 @@ An entry of a gradient is `None` where the function does not depend on that
 tensor, as in TensorFlow.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
 
+from keras_selfaux._checks import error
 from keras_selfaux._types import Tensor
+from keras_selfaux.distribution import replica_sum
+
+# TensorFlow has declared their gradients not differentiable: tangents end
+# there without a word.
+_WITHOUT_JVP = frozenset(["ResizeBilinear"])
 
 
 def value_and_gradient(
@@ -37,6 +44,8 @@ def directional_derivative(
     function: Callable[[Sequence[Tensor]], Tensor],
     theta: Sequence[Tensor],
     direction: Sequence[Tensor | None],
+    *,
+    rescale: bool = False,
 ) -> Tensor:
     """Returns the derivative of a vector function along a direction.
 
@@ -46,19 +55,62 @@ def directional_derivative(
         function: Maps θ to a tensor.
         theta: Where to differentiate.
         direction: One tensor per entry of `theta`; `None` means 0.
+        rescale: Whether to go along a direction of about length 1. Layers
+            in float16 would round a short one to 0 and let a long one
+            overflow. Defaults to `False`.
 
     Returns:
         `<∇f_i(θ), direction>` for every i, shaped as `f(θ)`.
+
+    Raises:
+        ValueError: If an operation of `function` has no such derivative.
     """
     # Copies: inside a `tf.cond` the accumulator cannot see captured tensors.
     theta = [tf.identity(tensor) for tensor in theta]
     moving = [i for i, d in enumerate(direction) if d is not None]
+    tangents = [tf.convert_to_tensor(direction[i]) for i in moving]
+    length = _length(tangents) if rescale else tf.ones(())
+    if rescale:
+        tangents = [t / tf.cast(length, t.dtype) for t in tangents]
+    already = _operations()
     with tf.autodiff.ForwardAccumulator(
-        primals=[theta[i] for i in moving],
-        tangents=[tf.convert_to_tensor(direction[i]) for i in moving],
+        primals=[theta[i] for i in moving], tangents=tangents
     ) as accumulator:
         values = function(theta)
-    return accumulator.jvp(values, unconnected_gradients="zero")
+    for operation in _operations()[len(already) :]:
+        if operation.type in _WITHOUT_JVP:
+            raise error(
+                "This model contains an operation without a forward-mode "
+                "derivative, which a weighting with `meta_data` needs.",
+                received=f"{operation.type} ({operation.name})",
+                remedy="Use `keras_selfaux.layers.BilinearUpsampling` instead "
+                "of bilinear resizing.",
+            )
+    slopes = accumulator.jvp(values, unconnected_gradients="zero")
+    return slopes * tf.cast(length, slopes.dtype) if rescale else slopes
+
+
+def _operations() -> list[Any]:
+    """Returns the operations of the graph that is being built, if any."""
+    if tf.executing_eagerly():
+        return []
+    operations: list[Any] = tf.compat.v1.get_default_graph().get_operations()
+    return operations
+
+
+def _length(tensors: Sequence[Tensor]) -> Tensor:
+    """Returns a power of two near the largest entry, or 1 if there is none.
+
+    Dividing by a power of two rounds nothing.
+    """
+    if not tensors:
+        return tf.ones(())
+    largest = tf.reduce_max(
+        [tf.cast(tf.reduce_max(tf.abs(t)), "float32") for t in tensors]
+    )
+    is_usual = (largest > 1e-30) & (largest < 1e30)
+    exponent = tf.math.log(tf.where(is_usual, largest, 1.0)) / math.log(2)
+    return tf.pow(2.0, tf.round(exponent))
 
 
 def descend(
@@ -79,6 +131,30 @@ def scale(
     """Multiplies a gradient by a number."""
     return [
         None if g is None else g * tf.cast(factor, g.dtype) for g in gradient
+    ]
+
+
+def all_finite(tensors: Sequence[Tensor | None]) -> Tensor:
+    """Says whether no entry of any tensor is infinite or NaN."""
+    present = [tensor for tensor in tensors if tensor is not None]
+    return tf.reduce_all(
+        [tf.reduce_all(tf.math.is_finite(tensor)) for tensor in present]
+    )
+
+
+def with_overflow_shared(
+    gradient: Sequence[Tensor | None],
+) -> list[Tensor | None]:
+    """Makes a gradient infinite where it overflowed on any replica.
+
+    Keras's `LossScaleOptimizer` asks one replica alone whether to skip a
+    step, and would sum up what has overflowed on the others.
+    """
+    overflown = tf.cast(tf.logical_not(all_finite(gradient)), "float32")
+    is_any = replica_sum(overflown) > 0
+    return [
+        None if g is None else tf.where(is_any, tf.cast(math.inf, g.dtype), g)
+        for g in gradient
     ]
 
 

@@ -11,6 +11,7 @@ from keras_selfaux._stacking import NamedNodes, Nodes
 from keras_selfaux._types import Edge, PerTask, Tensor
 from keras_selfaux.losses import masked_loss
 from keras_selfaux.losses._masked import masked_values, pooled
+from keras_selfaux.metrics import stack_weights
 
 
 class PresentLabels:
@@ -28,6 +29,16 @@ class PresentLabels:
         """Returns the mask `(batch, ...)`, or `None` if none can miss."""
         masks, i = self._places[edge]
         return None if masks is None else masks[i]
+
+    def stacked(self, edges: Sequence[Edge]) -> Tensor | None:
+        """Returns the masks of several edges, `(n, batch, ...)`."""
+        places = [self._places[edge] for edge in edges]
+        masks = places[0][0]
+        if any(other is not masks for other, _ in places):
+            return stack_weights([self[edge] for edge in edges])
+        if masks is None:
+            return None
+        return Nodes(stacked=masks).take([i for _, i in places]).stacked
 
 
 class EdgeLosses(NamedTuple):

@@ -26,6 +26,9 @@ from keras_selfaux._stacking._layer_stack import run_in_training_mode
 from keras_selfaux._types import Edge, Task, Tensor
 from keras_selfaux.distribution import num_replicas, replica_sum
 
+# How many times smaller than in training the loss scale of meta batches is.
+_MARGIN = 64.0
+
 
 class Evaluation(NamedTuple):
     """What L(θ, n) returns.
@@ -129,6 +132,8 @@ def train(model: Any, data: Any) -> dict[str, Tensor]:
         _update_weighting(model, theta, gradient, batch, meta_batch)
     for variable, value in evaluation.updates:
         variable.assign(value)
+    if _scales_losses(optimizer) and num_replicas() > 1:
+        gradient = _gradients.with_overflow_shared(gradient)
     optimizer.apply_gradients(
         zip(gradient, model.trainable_variables, strict=True)
     )
@@ -168,23 +173,32 @@ def _update_weighting(
                 remedy="Use a single optimizer, or another weighting.",
             )
         rate = ops.cast(optimizer.learning_rate, "float32")
+        # In half precision a small gradient becomes 0 unless it is scaled.
+        # Less than in training, where weights ω below 1 leave more room.
+        meta_scale = ops.maximum(optimizer.scale_loss(1.0) / _MARGIN, 1.0)
         virtual = _gradients.descend(theta, gradient, rate)
 
         def meta_loss(theta: Sequence[Tensor]) -> tuple[Tensor, None]:
             shares = evaluate(model, theta, meta_batch, clones=False).shares
-            return ops.sum(shares), None
+            return ops.sum(shares) * meta_scale, None
 
         def losses(theta: Sequence[Tensor]) -> Tensor:
             return evaluate(model, theta, batch, clones=True).shares
 
         _, direction = _gradients.value_and_gradient(meta_loss, virtual)
+        direction = _gradients.scale(direction, 1 / meta_scale)
         slopes = _gradients.directional_derivative(
-            losses, theta, replica_sum(direction)
+            losses,
+            theta,
+            replica_sum(direction),
+            rescale=_scales_losses(optimizer),
         )
         hypergradient = -rate * replica_sum(slopes)
         # An overflow, as mixed_float16 has now and then, must not last.
-        # Squares, because an optimizer of ω may keep them.
-        finite = ops.all(ops.isfinite(ops.square(hypergradient)))
+        # Squares, because an optimizer of ω may keep them; the gradient,
+        # because the weights of clones do not reach the meta loss.
+        judged = gradient if _scales_losses(optimizer) else []
+        finite = _gradients.all_finite([ops.square(hypergradient), *judged])
         if num_replicas() == 1:
             _gradients.run_if(finite, lambda: weighting.update(hypergradient))
         else:  # replicas cannot talk to each other inside a condition
@@ -203,6 +217,11 @@ def _update_weighting(
         )
     due = ops.equal(optimizer.iterations % weighting.update_every, 0)
     _gradients.run_if(due, update)
+
+
+def _scales_losses(optimizer: Any) -> bool:
+    """Says whether training is in float16, where overflows are skipped."""
+    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
 def split_pair(data: Any) -> tuple[Any, Any]:

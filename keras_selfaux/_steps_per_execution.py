@@ -7,8 +7,6 @@ from typing import Any
 
 import keras
 
-from keras_selfaux.distribution import num_replicas
-
 # A step of a small network takes about as long as starting it from Python.
 # Larger networks gain nothing, and callbacks would wait for no reason.
 _MOST_STEPS = 16
@@ -38,7 +36,7 @@ def default_steps(model: Any, arguments: Mapping[str, Any]) -> int:
         callbacks = [callbacks]
     if (
         model.run_eagerly
-        or num_replicas() > 1
+        or model.distribute_strategy.num_replicas_in_sync > 1
         or not model.built
         or model.count_params() > _LARGEST_MODEL
         or any(map(_acts_on_steps, callbacks))

@@ -8,7 +8,13 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_selfaux import _compile, _evaluation, _step, weightings
+from keras_selfaux import (
+    _compile,
+    _evaluation,
+    _execution,
+    _step,
+    weightings,
+)
 from keras_selfaux._batch import as_batch
 from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._inference import inference_model
@@ -19,14 +25,18 @@ from keras_selfaux._meta_data import (
 )
 from keras_selfaux._objective import Objective
 from keras_selfaux._registry import register
+from keras_selfaux._stacking import NamedNodes
 from keras_selfaux._stacking._layer_stack import call_layer
 from keras_selfaux._stacking._template import symbolic_input
+from keras_selfaux._steps_per_execution import (
+    default_steps,
+    steps_per_execution,
+)
 from keras_selfaux._types import Edge, Layer, Task, Tensor
 from keras_selfaux.graph import TransferGraph
 from keras_selfaux.layers import BranchedEncoder, HeadBank
-from keras_selfaux.layers._features import Features
 from keras_selfaux.layers._head_bank import check_heads
-from keras_selfaux.metrics import LossTracker
+from keras_selfaux.metrics import CompiledMetrics, LossTracker
 
 
 @register
@@ -134,6 +144,12 @@ class SelfAuxModel(keras.Model):
         """Creates the weights of encoder, heads and clones."""
         if self.head_bank.built:
             return
+        # TensorFlow's rematerialisation knows no weights but variables, and
+        # no forward mode: what is made here must go without.
+        with keras.RematScope(mode=None):
+            self._build(input_shape)
+
+    def _build(self, input_shape: Any) -> None:
         self._inputs_shape = input_shape
         features = call_layer(self.encoder, symbolic_input(input_shape), None)
         if not isinstance(features, dict):
@@ -154,11 +170,11 @@ class SelfAuxModel(keras.Model):
         predictions: dict[Task, Tensor] = self.head_bank.by_task(outputs)
         return predictions
 
-    def features(self, inputs: Any, training: bool | None = None) -> Features:
+    def features(self, inputs: Any, training: bool | None = None) -> NamedNodes:
         """Returns the encoder's features, in the form that heads read."""
         if isinstance(self.encoder, BranchedEncoder):
             return self.encoder.features(inputs, training)
-        return Features.from_dict(call_layer(self.encoder, inputs, training))
+        return NamedNodes.from_dict(call_layer(self.encoder, inputs, training))
 
     # Compiling.
 
@@ -182,12 +198,19 @@ class SelfAuxModel(keras.Model):
                 to the task's loss: it scales the losses of the task's
                 clones as well, and `loss` in evaluation. Defaults to 1.
             metrics: A list of metrics for every task, or `{task: metrics}`.
-                Missing labels are left out.
+                Missing labels are left out. Equal metrics of several tasks
+                are computed at once where they are means over samples, but
+                for metric objects given by task: these keep their state, so
+                that they can be asked for their result.
             weighted_metrics: The same, weighted by the sample weights.
             *args: Further arguments of `keras.Model.compile`.
             weighting: The rule for task weights: a name, a config dict or a
                 `weightings.Weighting`. Defaults to `"equal"`.
-            **kwargs: Further arguments of `keras.Model.compile`.
+            **kwargs: Further arguments of `keras.Model.compile`. By default
+                `fit` takes 16 `steps_per_execution` where the model is
+                small (up to 1,048,576 parameters) and no callback acts on
+                every step; with `steps_per_epoch` or `validation_steps`,
+                the largest common divisor up to 16.
 
         Raises:
             ValueError: If losses, metrics or loss weights do not fit the
@@ -206,22 +229,17 @@ class SelfAuxModel(keras.Model):
         if rule.built:  # its state belongs to an earlier compilation
             rule = weightings.deserialize(weightings.serialize(rule))
         rule.build(self.transfer_graph)
-        # Every metric is given the mask of present labels as its weight.
-        super().compile(
-            optimizer,
-            None,
-            None,
-            None,
-            _compile.metrics_by_task(metrics, tasks),
-            *args,
-            **kwargs,
-        )
+        unweighted = _compile.metrics_by_task(metrics, tasks)
+        weighted = _compile.metrics_by_task(weighted_metrics, tasks)
+        super().compile(optimizer, None, None, {}, {}, *args, **kwargs)
         self._loss_tracker = None  # `LossTracker` does its work
         self.loss = loss
-        weighted = type(self._compile_metrics)(
-            None,
-            _compile.metrics_by_task(weighted_metrics, tasks),
-            output_names=self.output_names,
+        compiled_metrics = CompiledMetrics(
+            type(self._compile_metrics),
+            unweighted,
+            weighted,
+            tasks,
+            kept=_compile.given_metrics([metrics, weighted_metrics]),
         )
         # Like an optimizer, these belong to the compiled state, not to the
         # layers. Writing past `__setattr__` keeps Keras from tracking them.
@@ -230,7 +248,10 @@ class SelfAuxModel(keras.Model):
             objective=Objective(losses),
             edge_scales=[weights[source] for source, _ in rule.edges],
             loss_tracker=LossTracker(tasks, list(weights.values())),
-            weighted_compile_metrics=weighted,
+            _compile_metrics=compiled_metrics,
+            # The 2nd positional argument after those above.
+            _chooses_steps=not args[1:] and "steps_per_execution" not in kwargs,
+            functions_by_steps={},
             _compile_arguments={**given, "weighting": rule},
         )
 
@@ -240,11 +261,7 @@ class SelfAuxModel(keras.Model):
         metrics: list[Any] = super().metrics
         if not self.compiled:
             return metrics
-        return [
-            self.loss_tracker,
-            *metrics,
-            self.weighted_compile_metrics,
-        ]
+        return [self.loss_tracker, *metrics]
 
     def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
         # As in Keras, `loss` comes first; a tf.function sorts its outputs.
@@ -259,6 +276,8 @@ class SelfAuxModel(keras.Model):
         if config:
             for name, value in self._compile_arguments.items():
                 config[name] = keras.saving.serialize_keras_object(value)
+            if self._chooses_steps:
+                config.pop("steps_per_execution", None)
         return config
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
@@ -294,7 +313,11 @@ class SelfAuxModel(keras.Model):
         if self.weighting.needs_meta_data:
             self._check_meta_data(meta_data)
             arguments = pair_fit_arguments(arguments, meta_data)
-        return super().fit(**arguments)
+        steps = self.steps_per_execution
+        if self._chooses_steps:
+            steps = default_steps(self, arguments)
+        with steps_per_execution(self, steps):
+            return super().fit(**arguments)
 
     def train_on_batch(
         self, x: Any, *args: Any, meta_data: Any = None, **kwargs: Any
@@ -338,6 +361,7 @@ class SelfAuxModel(keras.Model):
         with self.distribute_strategy.scope():
             if shape is not None:
                 self.build(shape)
+            _compile.check_no_remat(self)
             _compile.check_optimizer(self.optimizer, self)
             if self.built and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)
@@ -354,6 +378,17 @@ class SelfAuxModel(keras.Model):
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Takes one training step; see `_step.train`."""
         return _step.train(self, data)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Makes what `fit` calls for `steps_per_execution` steps."""
+        before: Any = getattr(self, "train_function", None)
+        super().make_train_function(force)
+        made: Any = getattr(self, "train_function", None)
+        plain = type(self).train_step is SelfAuxModel.train_step
+        if made is not before and plain and _execution.can_loop(self):
+            made = _execution.looped_train_function(self, made)
+            self.train_function = made
+        return made
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Evaluates one batch on the primaries."""
@@ -449,8 +484,19 @@ class SelfAuxModel(keras.Model):
         kept = self.count_params() - discarded if self.built else 0
         print_line(f" Tasks: {', '.join(graph.tasks)}")
         print_line(f" Self-auxiliaries: {len(graph.edges)}")
+        for part, stacks in self._stacks().items():
+            for stack in stacks:
+                print_line(f" {part}: {stack.describe()}")
         print_line(f" Parameters kept at export: {kept:,}")
         print_line(f" Parameters discarded at export: {discarded:,}")
+
+    def _stacks(self) -> dict[str, list[Any]]:
+        """Returns what may run as one product, by the part it belongs to."""
+        return {
+            "Encoder": getattr(self.encoder, "stage_stacks", []),
+            "Heads": self.head_bank.primary_stacks,
+            "Clones": self.head_bank.clone_stacks,
+        }
 
     def save_own_variables(self, store: Any) -> None:
         """Saves the states of random generators, which Keras leaves out."""

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from keras_selfaux._compile import (
+    given_metrics,
     loss_weights_by_task,
     losses_by_task,
     metrics_by_task,
@@ -174,9 +175,25 @@ def test_names_of_metrics_for_all_tasks() -> None:
 
 
 def test_a_config_of_a_metric_for_all_tasks() -> None:
-    config = keras.metrics.serialize(keras.metrics.MeanSquaredError())
-    found = metrics_by_task(config, TASKS)
-    assert found == {"seg": [config], "depth": [config]}
+    config = keras.metrics.serialize(
+        keras.metrics.BinaryAccuracy(threshold=0.2)
+    )
+    for given in (config, [config], {"seg": config, "depth": [config]}):
+        found = metrics_by_task(given, TASKS)
+        assert found["seg"][0] is not found["depth"][0]
+        for [metric] in found.values():
+            assert metric.get_config() == config["config"]
+
+
+def test_a_task_without_metrics() -> None:
+    found = metrics_by_task({"seg": None, "depth": "mae"}, TASKS)
+    assert found == {"seg": [], "depth": ["mae"]}
+
+
+def test_metrics_that_were_given_as_objects() -> None:
+    metric = keras.metrics.MeanSquaredError()
+    assert given_metrics([None, {"seg": [metric, "mae"]}]) == [metric]
+    assert given_metrics([[metric], "mse"]) == [metric]
 
 
 def test_metrics_of_other_tasks() -> None:

@@ -342,7 +342,8 @@ class InTrainingMode(keras.layers.Layer):
 
 def run_in_training_mode(function: Callable[[Any], Any], inputs: Any) -> Any:
     """Returns `function(inputs)`, with `training=True` as the context."""
-    context = InTrainingMode(function)
+    with keras.RematScope(mode=None):
+        context = InTrainingMode(function)
     context(inputs, training=True)
     return context.result
 

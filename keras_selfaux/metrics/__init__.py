@@ -10,7 +10,18 @@ relative change against single-task networks, in percent, higher is better.
 7.5
 """
 
+from keras_selfaux.metrics._compiled import CompiledMetrics
 from keras_selfaux.metrics._delta_m import delta_m, task_changes
 from keras_selfaux.metrics._loss_tracker import LossTracker
+from keras_selfaux.metrics._samples import Samples, stack_weights
+from keras_selfaux.metrics._stacked_mean import StackedMean
 
-__all__ = ["LossTracker", "delta_m", "task_changes"]
+__all__ = [
+    "CompiledMetrics",
+    "LossTracker",
+    "Samples",
+    "StackedMean",
+    "delta_m",
+    "stack_weights",
+    "task_changes",
+]

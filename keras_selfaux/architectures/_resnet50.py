@@ -1,0 +1,175 @@
+"""`resnet50_stages`: ResNet-50 in five stages, dilated where asked."""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_selfaux._checks import check_choice, error
+from keras_selfaux._types import Shape, Tensor
+from keras_selfaux.layers import DilatedConv2D
+
+_BLOCKS = (3, 4, 6, 3)
+_FILTERS = 64
+
+
+def resnet50_stages(
+    output_stride: int = 8,
+    *,
+    weights: str | os.PathLike[str] | None = None,
+    blocks: Sequence[int] = _BLOCKS,
+    filters: int = _FILTERS,
+    channels: int = 3,
+) -> list[keras.Model]:
+    """Returns ResNet-50 as five stages for a `layers.BranchedEncoder`.
+
+    The stages are the stem and the four groups of residual blocks. With
+    `output_stride` below 32 the last groups keep the resolution and dilate
+    their convolutions instead, which leaves the weights as they are. Layers
+    have the names, and images take the preprocessing
+    (`keras.applications.resnet.preprocess_input`), of
+    `keras.applications.ResNet50`.
+
+    References: He, Zhang, Ren, Sun, 2016 (arXiv 1512.03385); Chen,
+    Papandreou, Schroff, Adam, 2017 (arXiv 1706.05587).
+
+    Args:
+        output_stride: How many times smaller than the image the features
+            are: 8, 16 or 32. Defaults to 8.
+        weights: As for `keras.applications.ResNet50`: `"imagenet"`, which
+            may download them, the path of a weights file of that model
+            without its top, or `None` for random weights. Defaults to
+            `None`.
+        blocks: Number of residual blocks per group. Defaults to
+            `(3, 4, 6, 3)`.
+        filters: Number of channels of the stem; the groups have 4, 8, 16
+            and 32 times as many. Defaults to 64.
+        channels: Number of channels of the images. Defaults to 3.
+
+    Returns:
+        A list of five functional models, from images
+        `(batch, height, width, channels)` of any size to features
+        `(batch, ⌈height / output_stride⌉, ..., 32 * filters)`.
+
+    Example:
+
+    >>> stages = keras_selfaux.architectures.resnet50_stages()
+    >>> encoder = keras_selfaux.layers.BranchedEncoder(
+    ...     stages, paths="half", tasks=["seg", "depth"]
+    ... )
+    >>> encoder(np.ones((1, 96, 128, 3)))["seg"].shape
+    TensorShape([1, 12, 16, 2048])
+
+    Raises:
+        ValueError: If `output_stride` is not 8, 16 or 32, if there are not
+            four groups, or if `weights` are given for another network than
+            ResNet-50.
+    """
+    check_choice("output_stride", output_stride, (8, 16, 32))
+    if len(blocks) != 4 or not all(
+        type(count) is int and count > 0 for count in blocks
+    ):
+        raise error(
+            "`blocks` must give the number of blocks of four groups.",
+            received=f"blocks={blocks!r}",
+            remedy="Pass four positive integers, such as (3, 4, 6, 3).",
+        )
+    stages = [_stem(channels, filters)]
+    stride, width = 4, filters
+    for group, count in enumerate(blocks):
+        wanted = 1 if group == 0 else 2
+        step = wanted if stride * wanted <= output_stride else 1
+        rate = 4 * 2**group // (stride * step)
+        stride *= step
+        shape = stages[-1].output.shape[1:]
+        stages.append(
+            _group(f"conv{group + 2}", shape, width, count, step, rate)
+        )
+        width *= 2
+    if weights is not None:
+        own = (tuple(blocks), filters, channels) == (_BLOCKS, _FILTERS, 3)
+        if not own:
+            raise error(
+                "`weights` are those of ResNet-50, and fit no other network.",
+                received=f"blocks={blocks!r}, filters={filters}, "
+                f"channels={channels}",
+                remedy="Leave these arguments at their defaults.",
+            )
+        _load(stages, weights)
+    return stages
+
+
+def _stem(channels: int, filters: int) -> keras.Model:
+    images = keras.Input((None, None, channels))
+    x = keras.layers.ZeroPadding2D(3, name="conv1_pad")(images)
+    x = keras.layers.Conv2D(filters, 7, strides=2, name="conv1_conv")(x)
+    x = _normalization("conv1_bn")(x)
+    x = keras.layers.Activation("relu", name="conv1_relu")(x)
+    x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
+    x = keras.layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
+    return keras.Model(images, x, name="conv1")
+
+
+def _group(
+    name: str, shape: Shape, width: int, count: int, stride: int, rate: int
+) -> keras.Model:
+    """Returns a group of residual blocks; the first one has the stride."""
+    inputs = x = keras.Input(shape)
+    for number in range(1, count + 1):
+        first = number == 1
+        x = _block(
+            x,
+            f"{name}_block{number}",
+            width,
+            stride=stride if first else 1,
+            rate=rate,
+            widens=first,
+        )
+    return keras.Model(inputs, x, name=name)
+
+
+def _block(
+    inputs: Tensor,
+    name: str,
+    width: int,
+    *,
+    stride: int,
+    rate: int,
+    widens: bool,
+) -> Tensor:
+    """Applies a bottleneck block."""
+    shortcut = inputs
+    if widens:
+        shortcut = keras.layers.Conv2D(
+            4 * width, 1, strides=stride, name=f"{name}_0_conv"
+        )(inputs)
+        shortcut = _normalization(f"{name}_0_bn")(shortcut)
+    x = keras.layers.Conv2D(width, 1, strides=stride, name=f"{name}_1_conv")(
+        inputs
+    )
+    x = _normalization(f"{name}_1_bn")(x)
+    x = keras.layers.Activation("relu", name=f"{name}_1_relu")(x)
+    x = DilatedConv2D(
+        width, 3, padding="same", dilation_rate=rate, name=f"{name}_2_conv"
+    )(x)
+    x = _normalization(f"{name}_2_bn")(x)
+    x = keras.layers.Activation("relu", name=f"{name}_2_relu")(x)
+    x = keras.layers.Conv2D(4 * width, 1, name=f"{name}_3_conv")(x)
+    x = _normalization(f"{name}_3_bn")(x)
+    x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
+    return keras.layers.Activation("relu", name=f"{name}_out")(x)
+
+
+def _normalization(name: str) -> Any:
+    # The epsilon is that of the published weights.
+    return keras.layers.BatchNormalization(epsilon=1.001e-5, name=name)
+
+
+def _load(stages: Sequence[keras.Model], weights: Any) -> None:
+    """Copies weights from Keras's ResNet-50, layer by layer."""
+    source = keras.applications.ResNet50(include_top=False, weights=weights)
+    for stage in stages:
+        for layer in stage.layers:
+            if layer.weights:
+                layer.set_weights(source.get_layer(layer.name).get_weights())
