@@ -108,25 +108,6 @@ def check_optimizer(optimizer: Any, model: Any) -> None:
         )
 
 
-def check_no_remat(model: Any) -> None:
-    """Raises if a layer of the encoder was made under a `RematScope`.
-
-    TensorFlow's `recompute_grad` gives gradients to variables alone; a
-    training step works on tensors, so that it would leave weights out.
-    """
-    encoder = model.encoder
-    # A `BranchedEncoder` itself is not called in training, its parts are.
-    is_called = not hasattr(encoder, "stage_stacks")
-    for layer in encoder._flatten_layers(include_self=is_called):
-        remat = getattr(layer, "_remat_mode", None)
-        if remat is not None and remat.mode is not None:
-            raise error(
-                "Layers made under a `keras.RematScope` cannot be trained.",
-                received=f"layer {layer.name!r} with mode {remat.mode!r}",
-                remedy="Make the encoder outside of the scope.",
-            )
-
-
 def _by_position(
     name: str, values: Sequence[Any], tasks: Sequence[Task]
 ) -> dict[Task, Any]:

@@ -113,6 +113,44 @@ def _length(tensors: Sequence[Tensor]) -> Tensor:
     return tf.pow(2.0, tf.round(exponent))
 
 
+def recomputed(
+    function: Callable[[Sequence[Tensor]], list[Tensor]],
+    tensors: Sequence[Tensor],
+) -> list[Tensor]:
+    """Evaluates a function now, and once more for its gradient.
+
+    Nothing of the first evaluation is kept for the gradient, other than the
+    tensors that it starts from.
+
+    Args:
+        function: Maps tensors to tensors; it must read no variables.
+        tensors: Where to evaluate it, and what to differentiate by.
+    """
+
+    @tf.custom_gradient
+    def run(*tensors: Tensor) -> Any:
+        def gradient(*upstream: Tensor) -> list[Tensor | None]:
+            # Not before the gradient is here, nor merged with the first time.
+            with tf.control_dependencies(upstream):
+                again = [tf.identity(tensor) for tensor in tensors]
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(again)
+                results = function(again)
+            reached = [i for i, r in enumerate(results) if r.dtype.is_floating]
+            gradients: list[Tensor | None] = tape.gradient(
+                [results[i] for i in reached],
+                again,
+                output_gradients=[upstream[i] for i in reached],
+                unconnected_gradients="zero",
+            )
+            return gradients
+
+        return function(tensors), gradient
+
+    results: list[Tensor] = list(run(*tensors))
+    return results
+
+
 def descend(
     theta: Sequence[Tensor],
     gradient: Sequence[Tensor | None],

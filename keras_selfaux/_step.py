@@ -21,6 +21,7 @@ from keras_selfaux._evaluation import (
 )
 from keras_selfaux._meta_data import PairedBatch
 from keras_selfaux._objective import EdgeLosses
+from keras_selfaux._rematerialization import rematerializing
 from keras_selfaux._stacking import NamedNodes
 from keras_selfaux._stacking._layer_stack import run_in_training_mode
 from keras_selfaux._types import Edge, Task, Tensor
@@ -49,7 +50,12 @@ class Evaluation(NamedTuple):
 
 
 def evaluate(
-    model: Any, theta: Sequence[Tensor], batch: Batch, *, clones: bool
+    model: Any,
+    theta: Sequence[Tensor],
+    batch: Batch,
+    *,
+    clones: bool,
+    backward: bool = True,
 ) -> Evaluation:
     """Evaluates L(θ, n) in training mode, without side effects.
 
@@ -59,6 +65,8 @@ def evaluate(
         batch: The data.
         clones: Whether to compute the clones; without, there are the
             primaries' losses alone.
+        backward: Whether the gradient is asked for: only then is there
+            anything to gain from a `keras.RematScope`. Defaults to `True`.
     """
     count = len(model.transfer_graph.tasks)
     edges = model.weighting.edges if clones else model.weighting.edges[:count]
@@ -68,7 +76,10 @@ def evaluate(
         return _losses_of(model, features, batch, edges, clones=clones)
 
     mapping = list(zip(model.trainable_variables, theta, strict=True))
-    with keras.StatelessScope(mapping, collect_losses=True) as scope:
+    with (
+        keras.StatelessScope(mapping, collect_losses=True) as scope,
+        rematerializing(backward),
+    ):
         predictions, losses = run_in_training_mode(forward, batch.x)
         additional = regularization(model.losses)
     updates = [
@@ -183,7 +194,9 @@ def _update_weighting(
             return ops.sum(shares) * meta_scale, None
 
         def losses(theta: Sequence[Tensor]) -> Tensor:
-            return evaluate(model, theta, batch, clones=True).shares
+            return evaluate(
+                model, theta, batch, clones=True, backward=False
+            ).shares
 
         _, direction = _gradients.value_and_gradient(meta_loss, virtual)
         direction = _gradients.scale(direction, 1 / meta_scale)

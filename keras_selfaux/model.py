@@ -25,6 +25,10 @@ from keras_selfaux._meta_data import (
 )
 from keras_selfaux._objective import Objective
 from keras_selfaux._registry import register
+from keras_selfaux._rematerialization import (
+    plain_call,
+    support_rematerialization,
+)
 from keras_selfaux._stacking import NamedNodes
 from keras_selfaux._stacking._layer_stack import call_layer
 from keras_selfaux._stacking._template import symbolic_input
@@ -111,6 +115,8 @@ class SelfAuxModel(keras.Model):
                 remedy="Pass a model with a dict output, or a "
                 "`layers.BranchedEncoder`.",
             )
+        # Recomputing all of a network would save nothing.
+        support_rematerialization(encoder, itself=False)
         self.encoder = encoder
         graph = _resolve_graph(auxiliaries, heads)
         self.head_bank = HeadBank(heads, graph, stack=stack, name="heads")
@@ -144,12 +150,6 @@ class SelfAuxModel(keras.Model):
         """Creates the weights of encoder, heads and clones."""
         if self.head_bank.built:
             return
-        # TensorFlow's rematerialisation knows no weights but variables, and
-        # no forward mode: what is made here must go without.
-        with keras.RematScope(mode=None):
-            self._build(input_shape)
-
-    def _build(self, input_shape: Any) -> None:
         self._inputs_shape = input_shape
         features = call_layer(self.encoder, symbolic_input(input_shape), None)
         if not isinstance(features, dict):
@@ -175,6 +175,8 @@ class SelfAuxModel(keras.Model):
         if isinstance(self.encoder, BranchedEncoder):
             return self.encoder.features(inputs, training)
         return NamedNodes.from_dict(call_layer(self.encoder, inputs, training))
+
+    rematerialized_call = staticmethod(plain_call)
 
     # Compiling.
 
@@ -361,7 +363,6 @@ class SelfAuxModel(keras.Model):
         with self.distribute_strategy.scope():
             if shape is not None:
                 self.build(shape)
-            _compile.check_no_remat(self)
             _compile.check_optimizer(self.optimizer, self)
             if self.built and not self.optimizer.built:
                 self.optimizer.build(self.trainable_variables)

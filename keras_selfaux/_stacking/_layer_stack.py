@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_selfaux._checks import error
+from keras_selfaux._rematerialization import plain_call
 from keras_selfaux._stacking._kinds import (
     AnyTable,
     Beside,
@@ -103,13 +104,17 @@ class LayerStack(keras.layers.Layer):
                     f"a weight has {largest:,} entries: more than "
                     f"{_LARGEST_STACKED:,}"
                 )
-        if self.stacked:
-            self._build_stacked(input_shape)
-        else:
-            self._build_copies(input_shape)
+        # Copies do as their templates, whatever `RematScope` holds now.
+        with keras.RematScope(mode=None):
+            if self.stacked:
+                self._build_stacked(input_shape)
+            else:
+                self._build_copies(input_shape)
         # A layer that was frozen before it had parts has to tell them.
         for part in self.parts:
             part.trainable = part.trainable and self.trainable
+
+    rematerialized_call = staticmethod(plain_call)
 
     def _build_copies(self, input_shape: Shape) -> None:
         for number, template in enumerate(self._templates):

@@ -5,6 +5,10 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_selfaux._rematerialization import (
+    remat_scope_of,
+    support_rematerialization,
+)
 from keras_selfaux._types import Layer, Shape, Tensor
 
 
@@ -32,7 +36,10 @@ class Template:
         config = config_of_copy(self.layer.get_config(), index)
         if name is not None:
             config = {**config, "name": name}
-        return type(self.layer).from_config(config)
+        with remat_scope_of(self.layer):
+            copy = type(self.layer).from_config(config)
+        support_rematerialization(copy)
+        return copy
 
     @property
     def initial_weights(self) -> list[np.ndarray] | None:

@@ -7,6 +7,7 @@ import keras
 
 from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._registry import register
+from keras_selfaux._rematerialization import plain_call
 from keras_selfaux._stacking import LayerStack, NamedNodes, Nodes, Template
 from keras_selfaux._types import Layer, Task, Tensor
 from keras_selfaux.layers._paths import path_table, plan_stages
@@ -135,6 +136,9 @@ class BranchedEncoder(keras.layers.Layer):
         """Returns `{task: features}`."""
         features = self.features(inputs, training)
         return {task: features[task] for task in self._table}
+
+    # Parts may be recomputed, not the whole.
+    rematerialized_call = staticmethod(plain_call)
 
     def plain_features(self, inputs: Any) -> dict[Task, Any]:
         """Applies ordinary Keras layers with this encoder's weights.

@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._registry import register
+from keras_selfaux._rematerialization import plain_call
 from keras_selfaux._stacking import LayerStack, NamedNodes, Nodes, Template
 from keras_selfaux._stacking._template import output_of
 from keras_selfaux._types import Edge, Layer, Shape, Task, Tensor
@@ -77,8 +78,9 @@ class HeadBank(keras.layers.Layer):
     def build(self, input_shape: Mapping[Task, Shape]) -> None:
         """Creates all heads for features of these shapes."""
         check_same_tasks("features", input_shape, self.graph.tasks)
+        heads = {task: _copy(t, task) for task, t in self._templates.items()}
         keys = {task: t.key for task, t in self._templates.items()}
-        self._check_edges_fit(input_shape, keys)
+        self._check_edges_fit(input_shape, heads, keys)
         # Past `__setattr__`, which would look for layers in long lists.
         self.__dict__.update(
             _primary_edges=_alike(self.graph.primaries, input_shape, keys),
@@ -111,11 +113,13 @@ class HeadBank(keras.layers.Layer):
         return stack
 
     def _check_edges_fit(
-        self, shapes: Mapping[Task, Shape], keys: Mapping[Task, str]
+        self,
+        shapes: Mapping[Task, Shape],
+        heads: Mapping[Task, Layer],
+        keys: Mapping[Task, str],
     ) -> None:
         """Raises unless each clone's output is shaped as its source's."""
         known: dict[Any, Any] = {}
-        heads = {task: _copy(t, task) for task, t in self._templates.items()}
 
         def output_shape(source: Task, target: Task) -> Any:
             key = (keys[source], tuple(shapes[target][1:]))
@@ -244,6 +248,9 @@ class HeadBank(keras.layers.Layer):
             for i, (_, target) in enumerate(edges)
         }
         return {task: found[task] for task in self.graph.tasks}
+
+    # Parts may be recomputed, not the whole.
+    rematerialized_call = staticmethod(plain_call)
 
     def plain_heads(
         self, features: Mapping[Task, Any], taken: Collection[str] = ()

@@ -9,6 +9,7 @@ import numpy as np
 from keras import ops
 
 from keras_selfaux._checks import check_choice
+from keras_selfaux._rematerialization import plain_call
 from keras_selfaux._types import Edge, Tensor
 from keras_selfaux.graph import TransferGraph
 
@@ -119,6 +120,8 @@ class Weighting(keras.layers.Layer):
             )
             return
         super().load_own_variables(store)
+
+    rematerialized_call = staticmethod(plain_call)
 
     def get_build_config(self) -> None:
         """Keeps the graph out of the config: `compile` builds again."""

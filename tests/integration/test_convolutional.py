@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import keras_selfaux
@@ -148,6 +149,7 @@ def test_auto_lambda_moves_statistics_as_plain_keras_does() -> None:
         assert not np.allclose(values, before[task], atol=1e-3)
 
 
+@pytest.mark.slow
 def test_auto_lambda_trains_everything() -> None:
     model = make_model(dropout=0.2)
     weighting = AutoLambda(initial_weight=1.0)

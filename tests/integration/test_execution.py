@@ -50,12 +50,10 @@ def trained(steps: int, data: Any, **options: Any) -> tuple[Any, Any]:
         model,
         keras.optimizers.Adam(0.01),
         metrics=["mae"],
-        weighting=keras_selfaux.weightings.AutoLambda(0.01),
         steps_per_execution=steps,
         jit_compile=True,  # dropout draws other numbers without
     )
-    meta = batches([8, 8])
-    return model, model.fit(data, verbose=0, meta_data=meta, **options)
+    return model, model.fit(data, verbose=0, **options)
 
 
 def test_steps_in_one_program_equal_steps_one_by_one() -> None:
@@ -68,16 +66,20 @@ def test_steps_in_one_program_equal_steps_one_by_one() -> None:
     assert list(history.history) == list(wanted.history)
     for name, values in history.history.items():
         np.testing.assert_allclose(values, wanted.history[name], rtol=1e-4)
-    for edge, weight in looped.task_weights.items():
-        assert weight == pytest.approx(stepped.task_weights[edge], rel=1e-4)
 
 
 def test_endless_data_stop_after_the_steps_of_an_epoch() -> None:
     model = make_model()
-    compile_model(model, steps_per_execution=2, jit_compile=True)
+    compile_model(
+        model,
+        weighting="auto_lambda",
+        steps_per_execution=2,
+        jit_compile=True,
+    )
     data = batches([8, 8]).repeat()
-    model.fit(data, steps_per_epoch=6, epochs=2, verbose=0)
+    model.fit(data, steps_per_epoch=6, epochs=2, verbose=0, meta_data=data)
     assert int(model.optimizer.iterations) == 12
+    assert int(model.weighting.optimizer.iterations) == 12
 
 
 def test_the_step_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,9 +95,9 @@ def test_the_step_is_traced_once(monkeypatch: pytest.MonkeyPatch) -> None:
     for jit_compile in (True, False):
         traces.clear()
         model = make_model()
-        compile_model(model, weighting="auto_lambda", jit_compile=jit_compile)
-        model.fit(x, y, batch_size=8, epochs=2, verbose=0, meta_data=(x, y))
-        model.fit(x, y, batch_size=8, epochs=1, verbose=0, meta_data=(x, y))
+        compile_model(model, jit_compile=jit_compile)
+        model.fit(x, y, batch_size=8, epochs=2, verbose=0)
+        model.fit(x, y, batch_size=8, epochs=1, verbose=0)
         assert len(traces) == 1
         assert int(model.optimizer.iterations) == 12
 

@@ -223,6 +223,7 @@ def test_an_overflow_of_a_clone_alone_leaves_the_task_weights_alone() -> None:
     assert all(are_equal(after, before))
 
 
+@pytest.mark.slow
 def test_xla_trains_in_half_precision_as_without() -> None:
     weights = []
     for jit_compile in (False, True):

@@ -122,10 +122,16 @@ def test_losses_and_gradients_equal_the_long_form(
 
 
 @pytest.mark.parametrize(
-    ("auxiliaries", "jit_compile"),
-    [("all", False), ("all", True), ([("a", "b"), ("c", "a")], False)],
+    ("auxiliaries", "weighting", "jit_compile"),
+    [
+        ("all", AutoLambda(0.01), False),
+        ("all", "equal", True),
+        ([("a", "b"), ("c", "a")], "equal", False),
+    ],
 )
-def test_fit_equals_the_long_form(auxiliaries: Any, jit_compile: bool) -> None:
+def test_fit_equals_the_long_form(
+    auxiliaries: Any, weighting: Any, jit_compile: bool
+) -> None:
     results = []
     x, *forms = make_data("dense")
     for y in forms:
@@ -134,7 +140,7 @@ def test_fit_equals_the_long_form(auxiliaries: Any, jit_compile: bool) -> None:
             keras.optimizers.SGD(0.05),
             loss="mse",
             metrics=["mae"],
-            weighting=AutoLambda(0.01),
+            weighting=weighting,
             jit_compile=jit_compile,
         )
         meta = tf.data.Dataset.from_tensor_slices((x, y)).batch(8)
