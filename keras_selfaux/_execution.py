@@ -10,6 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_selfaux._logs import PackedLogs
 from keras_selfaux._types import Tensor
 from keras_selfaux.distribution import num_replicas
 
@@ -41,6 +42,7 @@ def looped_train_function(
         `steps_per_execution` steps.
     """
     limit = model.steps_per_execution
+    packed = PackedLogs()
 
     @tf.function(jit_compile=True, reduce_retracing=True, autograph=False)
     def take_steps(batches: Any, count: Tensor) -> None:
@@ -52,7 +54,7 @@ def looped_train_function(
         tf.while_loop(lambda number: number < count, step, [tf.constant(0)])
 
     @tf.function(reduce_retracing=True, autograph=False)
-    def execute(iterator: Any) -> tuple[Tensor, Logs]:
+    def execute(iterator: Any) -> tuple[Tensor, Any]:
         def take_alike(done: Tensor, upcoming: Any) -> Any:
             batches, count, upcoming = _collect(
                 iterator, upcoming, limit, limit - done
@@ -66,8 +68,7 @@ def looped_train_function(
             [tf.constant(0), iterator.get_next_as_optional()],
         )
         # Read after the steps, and once for all of them.
-        logs: Logs = model.get_metrics_result()
-        return done, logs
+        return done, packed.pack(model.get_metrics_result())
 
     def train_function(iterator: Any) -> Logs:
         if not _gives_dense_tensors(iterator):
@@ -75,7 +76,7 @@ def looped_train_function(
         done, logs = execute(iterator)
         if done == 0:
             raise StopIteration
-        return dict(logs)
+        return dict(packed.unpack(logs))
 
     return train_function
 

@@ -18,6 +18,7 @@ from keras_selfaux import (
 from keras_selfaux._batch import as_batch
 from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._inference import inference_model
+from keras_selfaux._logs import PackedLogs
 from keras_selfaux._meta_data import (
     PairedBatch,
     pair_fit_arguments,
@@ -390,6 +391,17 @@ class SelfAuxModel(keras.Model):
             made = _execution.looped_train_function(self, made)
             self.train_function = made
         return made
+
+    def _make_function(self, step_function: Any) -> Any:
+        # Keras makes the functions of training and of evaluation by this.
+        if (
+            self.run_eagerly
+            or self.distribute_strategy.num_replicas_in_sync > 1
+        ):
+            return super()._make_function(step_function)
+        logs = PackedLogs()
+        function = super()._make_function(logs.step(step_function))
+        return lambda iterator: logs.unpack(function(iterator))
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Evaluates one batch on the primaries."""

@@ -183,3 +183,24 @@ def test_a_model_without_weights_has_no_inference_model() -> None:
 def test_task_weights_before_compile() -> None:
     with pytest.raises(ValueError, match="compile"):
         _ = make_model().task_weights
+
+
+def test_resizing_without_a_forward_derivative_is_refused() -> None:
+    """Its tangents end without a word, and ω would never move."""
+    head = keras.Sequential(
+        [
+            keras.layers.Conv2D(2, 1),
+            keras.layers.UpSampling2D(2, interpolation="bilinear"),
+        ]
+    )
+    model = keras_selfaux.SelfAuxModel(
+        keras_selfaux.layers.BranchedEncoder([keras.layers.Conv2D(3, 1)]),
+        {"a": head, "b": head},
+    )
+    x = np.ones((2, 3, 3, 1), "float32")
+    y = dict.fromkeys("ab", np.ones((2, 6, 6, 2), "float32"))
+    model.compile("sgd", loss="mse", weighting="auto_lambda")
+    with pytest.raises(ValueError, match=r"ResizeBilinear .*BilinearUpsamp"):
+        model.fit(x, y, meta_data=(x, y), verbose=0)
+    model.compile("sgd", loss="mse")
+    assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])

@@ -210,6 +210,9 @@ def test_summary_says_what_export_keeps_and_drops() -> None:
     dropped = model.count_params() - kept
     assert "Tasks: a, b, c" in text
     assert "Self-auxiliaries: 6" in text
+    assert "Encoder: 1 copy of Dense" in text
+    assert "Heads: 3 copies of Dense in one product" in text
+    assert "Clones: 6 copies of Dense in one product" in text
     assert f"Parameters kept at export: {kept:,}" in text
     assert f"Parameters discarded at export: {dropped:,}" in text
     assert dropped == 6 * (5 * 2 + 2)
