@@ -111,6 +111,8 @@ def _sample_weights(
 def _single_task_batch(
     x: Any, y: SingleTaskLabels, weight: Any, tasks: Sequence[Task]
 ) -> Batch:
+    if isinstance(weight, SingleTaskLabels):
+        weight = weight.labels  # Keras gave each part of `y` the weights
     if weight is not None and not _is_tensor(weight):
         raise error(
             "`sample_weight` must be one tensor where every sample belongs "

@@ -150,14 +150,16 @@ class Objective:
             if single.sample_weight is None
             else for_all(single.sample_weight),
         )
-        owners = ops.one_hot(single.task, count, dtype="float32")
+        known = ops.logical_and(single.task >= 0, single.task < count)
+        task = ops.where(known, single.task, -1)
         places = [
             tasks.index(target) * count + tasks.index(source)
             for source, target in order
         ]
 
         def by_edge(values: Tensor) -> Tensor:  # (T, batch) -> (n,)
-            sums = ops.reshape(ops.matmul(values, owners), (-1,))
+            sums = ops.segment_sum(ops.transpose(values), task, count)
+            sums = ops.reshape(ops.transpose(sums), (-1,))
             return Nodes(stacked=sums).take(places).stacked
 
         numerators, denominators = map(
@@ -166,7 +168,7 @@ class Objective:
         if loss.reduction == "sum":
             denominators = ops.ones_like(denominators)
         present = PresentLabels()
-        owned = ops.transpose(ops.cast(owners, "bool"))
+        owned = ops.equal(ops.arange(count)[:, None], task[None])
         while len(owned.shape) < len(found.values.shape):
             owned = ops.expand_dims(owned, -1)
         if found.present is not None:

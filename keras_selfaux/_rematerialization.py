@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
+from keras.src.backend.common.variables import AutocastScope
 
 from keras_selfaux._gradients import recomputed
 from keras_selfaux._types import Layer, Tensor
@@ -74,10 +75,7 @@ def _rematerialized_call(
 ) -> Callable[..., Any]:
     """Stands in for a layer's own `rematerialized_call`."""
     mode = layer._remat_mode
-    if not _active.get() or any(
-        getattr(part, "activity_regularizer", None) is not None
-        for part in layer._flatten_layers()
-    ):
+    if not _active.get():
         return function
     if mode.mode == "activations":
         if getattr(layer, "activation", None) is None:
@@ -86,6 +84,7 @@ def _rematerialized_call(
     if mode.mode == "list_of_layers" and layer.name not in mode.layer_names:
         return function
     if mode.mode == "larger_than":
+        args, kwargs = keras.tree.map_structure(_symbolic, (args, kwargs))
         spec = layer.compute_output_spec(*args, **kwargs)
         sizes = [
             math.prod(size or 1 for size in leaf.shape)
@@ -115,7 +114,10 @@ def _call_recomputed(layer: Layer, *args: Any, **kwargs: Any) -> Any:
     """Calls a layer so that its gradient starts with calling it again."""
     trained = layer.trainable_variables
     others = layer.non_trainable_variables
-    others_before = [variable.value for variable in others]
+    # As they are, not cast to the precision of the layer that calls.
+    with AutocastScope(None):
+        others_before = [variable.value for variable in others]
+        weights = [variable.value for variable in trained]
     leaves = keras.tree.flatten((args, kwargs))
     varying = [i for i, leaf in enumerate(leaves) if _is_float(leaf)]
     outputs_spec: list[Any] = []
@@ -133,7 +135,9 @@ def _call_recomputed(layer: Layer, *args: Any, **kwargs: Any) -> Any:
             *zip(trained, weights, strict=True),
             *zip(others, others_before, strict=True),
         ]
-        with keras.StatelessScope(mapping) as scope, rematerializing(False):
+        with AutocastScope(None):
+            scope = keras.StatelessScope(mapping, collect_losses=True)
+        with scope, rematerializing(False):
             outputs = layer(*new_args, **new_kwargs)
         found = [
             (variable, scope.get_current_value(variable)) for variable in others
@@ -144,14 +148,22 @@ def _call_recomputed(layer: Layer, *args: Any, **kwargs: Any) -> Any:
         return [
             *keras.tree.flatten(outputs),
             *(value for _, value in updates),
+            *scope.losses,
         ]
 
-    weights = [variable.value for variable in trained]
     results = recomputed(run, [*(leaves[i] for i in varying), *weights])
-    outputs = results[: len(results) - len(moved)]
-    for variable, value in zip(moved, results[len(outputs) :], strict=True):
+    end = len(keras.tree.flatten(outputs_spec[0]))
+    losses = results[end + len(moved) :]
+    for variable, value in zip(moved, results[end:], strict=False):
         variable.assign(value)
-    return keras.tree.pack_sequence_as(outputs_spec[0], outputs)
+    if losses:
+        layer.add_loss(losses)
+    return keras.tree.pack_sequence_as(outputs_spec[0], results[:end])
+
+
+def _symbolic(leaf: Any) -> Any:
+    is_tensor = keras.ops.is_tensor(leaf)
+    return keras.KerasTensor(leaf.shape, leaf.dtype) if is_tensor else leaf
 
 
 def _is_float(leaf: Any) -> bool:

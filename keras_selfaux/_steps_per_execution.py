@@ -11,12 +11,12 @@ import keras
 # Larger networks gain nothing, and callbacks would wait for no reason.
 _MOST_STEPS = 16
 _LARGEST_MODEL = 2**20
-_BATCH_HOOKS = (
-    "train_batch_begin",
-    "train_batch_end",
-    "batch_begin",
-    "batch_end",
-)
+_LARGEST_SAMPLE = 2**12
+_BATCH_HOOKS = [
+    f"on_{name}_{moment}"
+    for name in ("train_batch", "test_batch", "batch")
+    for moment in ("begin", "end")
+]
 
 
 def default_steps(model: Any, arguments: Mapping[str, Any]) -> int:
@@ -39,6 +39,7 @@ def default_steps(model: Any, arguments: Mapping[str, Any]) -> int:
         or model.distribute_strategy.num_replicas_in_sync > 1
         or not model.built
         or model.count_params() > _LARGEST_MODEL
+        or model.sample_size > _LARGEST_SAMPLE
         or any(map(_acts_on_steps, callbacks))
     ):
         return 1
@@ -47,6 +48,7 @@ def default_steps(model: Any, arguments: Mapping[str, Any]) -> int:
     counts = (
         arguments.get("steps_per_epoch"),
         arguments.get("validation_steps"),
+        keras.config.max_steps_per_epoch(),
     )
     common = math.gcd(*(count for count in counts if count))
     if common == 0:
@@ -80,15 +82,20 @@ def _switch(model: Any, steps: int) -> None:
 
 
 def _acts_on_steps(callback: keras.callbacks.Callback) -> bool:
-    """Says whether a callback does something at every step of training."""
+    """Says whether a callback does something at every step."""
     base = keras.callbacks.Callback
-    hooks = [f"on_{name}" for name in _BATCH_HOOKS]
-    own = any(
-        name in vars(callback)
+    hooks = {
+        name: getattr(type(callback), name)
+        for name in _BATCH_HOOKS
+        if name in vars(callback)
         or getattr(type(callback), name) is not getattr(base, name)
-        for name in hooks
-    )
+    }
+    # Keras's own may do nothing until the epoch ends.
     settings = (
         getattr(callback, name, None) for name in ("save_freq", "update_freq")
     )
-    return own and "epoch" not in settings
+    waits = "epoch" in settings and all(
+        name not in vars(callback) and hook.__module__.startswith("keras.")
+        for name, hook in hooks.items()
+    )
+    return bool(hooks) and not waits

@@ -1,6 +1,7 @@
 """`SelfAuxModel`: a multi-task model whose tasks teach in one direction."""
 
 import inspect
+import math
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -317,10 +318,37 @@ class SelfAuxModel(keras.Model):
             self._check_meta_data(meta_data)
             arguments = pair_fit_arguments(arguments, meta_data)
         steps = self.steps_per_execution
-        if self._chooses_steps:
+        if self._chooses_steps and steps == 1:
             steps = default_steps(self, arguments)
         with steps_per_execution(self, steps):
             return super().fit(**arguments)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates the primaries, as `keras.Model.evaluate` does."""
+        # A callback of `fit` may ask for so many steps and not one more;
+        # the validation of `fit` itself goes by the steps of `fit`.
+        own = kwargs.get("_use_cached_eval_dataset", False)
+        with steps_per_execution(self, self._steps(within_fit=own)):
+            return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns `{task: predictions}`, as `keras.Model.predict` does."""
+        with steps_per_execution(self, self._steps(within_fit=False)):
+            return super().predict(*args, **kwargs)
+
+    def _steps(self, *, within_fit: bool) -> int:
+        chosen = self.compiled and self._chooses_steps and not within_fit
+        steps: int = 1 if chosen else self.steps_per_execution
+        return steps
+
+    @property
+    def sample_size(self) -> int:
+        """The number of entries of one sample's inputs, as far as known."""
+        shapes = [
+            leaf.shape
+            for leaf in keras.tree.flatten(symbolic_input(self._inputs_shape))
+        ]
+        return sum(math.prod(size or 1 for size in s) for s in shapes)
 
     def train_on_batch(
         self, x: Any, *args: Any, meta_data: Any = None, **kwargs: Any
@@ -383,6 +411,8 @@ class SelfAuxModel(keras.Model):
 
     def make_train_function(self, force: bool = False) -> Any:
         """Makes what `fit` calls for `steps_per_execution` steps."""
+        if force:
+            self.functions_by_steps.clear()
         before: Any = getattr(self, "train_function", None)
         super().make_train_function(force)
         made: Any = getattr(self, "train_function", None)

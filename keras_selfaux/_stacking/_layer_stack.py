@@ -216,6 +216,17 @@ class LayerStack(keras.layers.Layer):
             if isinstance(part, StackedLayer)
         )
 
+    @property
+    def size_of_copy(self) -> tuple[int, int]:
+        """How many weights a stacked copy has, and units in all its layers."""
+        kernels = [
+            part.module_variables[0].shape
+            for part in self.parts
+            if isinstance(part, StackedLayer) and part.module_variables
+        ]
+        units = sum(shape[-1] for shape in kernels)
+        return self.count_params() // self.count, units
+
     def run_per_sample(
         self,
         second: "LayerStack",

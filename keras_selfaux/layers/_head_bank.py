@@ -14,6 +14,9 @@ from keras_selfaux._stacking._template import output_of
 from keras_selfaux._types import Edge, Layer, Shape, Task, Tensor
 from keras_selfaux.graph import TransferGraph
 
+# Gathering a weight and computing so many outputs take equally long.
+_MOST_GATHERED = 4
+
 
 class EdgeOutputs(NamedTuple):
     """Predictions of equal heads: node i belongs to edge i."""
@@ -183,13 +186,18 @@ class HeadBank(keras.layers.Layer):
     def runs_per_sample(self) -> bool:
         """Whether each sample can be given the heads of one source alone.
 
-        That takes equal heads on features of one shape, all stacked, and is
-        of use only where there are clones.
+        That takes equal heads on features of one shape, all stacked, and
+        clones. It is worth while where a head's weights, which are gathered
+        for every sample, are few beside what all heads of a branch compute.
         """
         stacks = (*self.primary_stacks, *self.clone_stacks)
-        return len(self.primary_stacks) == len(self.clone_stacks) == 1 and all(
+        if not len(self.primary_stacks) == len(self.clone_stacks) == 1:
+            return False
+        heads = sum(stack.count for stack in stacks)
+        entries, units = self.primary_stacks[0].size_of_copy
+        return all(
             stack.runs_per_sample for stack in stacks
-        )
+        ) and entries <= _MOST_GATHERED * units * heads / len(self.graph.tasks)
 
     def per_sample(
         self, features: NamedNodes, source: Tensor, training: bool | None = None

@@ -143,7 +143,48 @@ def test_evaluation_does_not_depend_on_steps_per_execution() -> None:
     assert len(many.predict(x, **kwargs)["a"]) == len(x)
 
 
+def test_a_callback_of_fit_gets_the_steps_that_it_asks_for() -> None:
+    x, y = make_data(40)
+    data = tf.data.Dataset.from_tensor_slices((x, y)).batch(4)
+    found = []
+
+    class Asks(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            found.append(len(self.model.predict(data, steps=3, verbose=0)["a"]))
+            found.append(self.model.evaluate(data, steps=2, verbose=0)[0])
+            found.append(self.model.steps_per_execution)
+
+    model = make_model()
+    compile_model(model, keras.optimizers.SGD(0.0))
+    model.fit(data, epochs=2, verbose=0, callbacks=[Asks()])
+    alone = model.evaluate(data, steps=2, verbose=0)[0]
+    assert found == pytest.approx([12, alone, 16] * 2)
+
+
+def test_making_the_train_function_again_forgets_the_old_one() -> None:
+    model = make_model()
+    compile_model(model)
+    data = make_data()
+    model.fit(*data, verbose=0)
+    model.encoder.trainable = False
+    model.make_train_function(force=True)
+    before = model.encoder.get_weights()
+    model.fit(*data, verbose=0)
+    for one, other in zip(before, model.encoder.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 class OnBatches(keras.callbacks.Callback):
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        pass
+
+
+class OnTestBatches(keras.callbacks.Callback):
+    def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
+        pass
+
+
+class Checkpoint(keras.callbacks.ModelCheckpoint):
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         pass
 
@@ -157,6 +198,8 @@ class OnBatches(keras.callbacks.Callback):
         (lambda: {"steps_per_epoch": 17}, 1),
         (lambda: {"callbacks": [keras.callbacks.EarlyStopping()]}, 16),
         (lambda: {"callbacks": OnBatches()}, 1),
+        (lambda: {"callbacks": [OnTestBatches()]}, 1),
+        (lambda: {"callbacks": [Checkpoint("m.keras")]}, 1),
         (
             lambda: {"callbacks": keras.callbacks.CallbackList([OnBatches()])},
             1,
@@ -182,6 +225,16 @@ def test_default_steps(arguments: Callable[[], Any], steps: int) -> None:
     model = make_model()
     compile_model(model)
     assert default_steps(model, arguments()) == steps
+
+
+def test_a_cap_on_the_steps_of_an_epoch_holds() -> None:
+    model = make_model()
+    compile_model(model)
+    keras.config.set_max_steps_per_epoch(3)
+    try:
+        assert default_steps(model, {}) == 3
+    finally:
+        keras.config.set_max_steps_per_epoch(None)
 
 
 def test_large_and_eager_models_return_after_every_step() -> None:

@@ -151,3 +151,46 @@ def test_half_precision_under_a_scope() -> None:
     finally:
         keras.config.set_dtype_policy(policy)
     np.testing.assert_allclose(losses[1], losses[0], rtol=1e-3)
+
+
+@keras.saving.register_keras_serializable("tests")
+class WithLoss(layers.Layer):
+    def call(self, inputs: Any) -> Any:
+        self.add_loss(0.1 * keras.ops.mean(inputs**2))
+        return inputs
+
+
+@pytest.mark.parametrize("mode", ["full", "larger_than"])
+def test_losses_precision_and_shapes_within_a_scope(mode: str) -> None:
+    """Losses of layers count, and inner layers keep their own precision."""
+
+    def train(mode: str | None) -> Any:
+        keras.utils.set_random_seed(0)
+        with keras.RematScope(mode, 1):
+            inputs = keras.Input((4, 2))
+            hidden = keras.Sequential(
+                [
+                    layers.Dense(5, dtype="float32"),
+                    WithLoss(),
+                    layers.Reshape((20,)),
+                    layers.Dense(6, dtype="mixed_bfloat16"),
+                ],
+                name="hidden",
+            )(inputs)
+            both = layers.Concatenate()([hidden, layers.Flatten()(inputs)])
+            encoder = keras.Model(inputs, dict.fromkeys("ab", both))
+        model = keras_selfaux.SelfAuxModel(
+            encoder, {task: layers.Dense(1) for task in "ab"}
+        )
+        model.compile("sgd", loss="mse")
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(8, 4, 2)).astype("float32")
+        y = dict.fromkeys("ab", x[:, :1, 0])
+        history = model.fit(x, y, epochs=3, batch_size=4, verbose=0)
+        return history.history["loss"], model.get_weights()
+
+    loss, weights = train(mode)
+    wanted, others = train(None)
+    np.testing.assert_allclose(loss, wanted, rtol=1e-6)
+    for one, other in zip(weights, others, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)

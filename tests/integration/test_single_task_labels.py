@@ -204,3 +204,30 @@ def test_integer_labels() -> None:
         < first["loss"]
     )
     assert first["d_loss"] == 0.0
+
+
+def test_arrays_with_sample_weights() -> None:
+    """Keras gives each part of the labels a copy of the weights."""
+    x, short, long = make_data("dense")
+    weight = np.linspace(0, 2, COUNT, dtype="float32")
+    found = []
+    for y, weights in ((short, weight), (long, dict.fromkeys(TASKS, weight))):
+        model = make_model("dense")
+        model.compile("sgd", loss="mse")
+        model.fit(x, y, sample_weight=weights, verbose=0)
+        loss = model.evaluate(x, y, sample_weight=weights, verbose=0)[0]
+        found.append([*model.get_weights(), loss])
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_heads_with_many_weights_are_not_gathered() -> None:
+    heads = {
+        task: keras.Sequential([layers.Dense(200), layers.Dense(200)])
+        for task in TASKS
+    }
+    model = keras_selfaux.SelfAuxModel(
+        keras_selfaux.layers.BranchedEncoder([layers.Dense(5)]), heads
+    )
+    model.build((None, 4))
+    assert not model.head_bank.runs_per_sample
