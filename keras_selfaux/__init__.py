@@ -6,11 +6,18 @@
 >>> model.export("saved_models/my_model/1")  # without the clones
 
 `SelfAuxModel` is the model, `TransferGraph` says which task teaches which,
-`weightings` holds the rules for task weights, and `layers` the parts of a
-branching network.
+`weightings` holds the rules for task weights, `layers` the parts of a
+branching network, and `architectures` whole ones.
 """
 
-from keras_selfaux import callbacks, layers, losses, metrics, weightings
+from keras_selfaux import (
+    architectures,
+    callbacks,
+    layers,
+    losses,
+    metrics,
+    weightings,
+)
 from keras_selfaux._labels import SingleTaskLabels
 from keras_selfaux._version import __version__
 from keras_selfaux.graph import TransferGraph
@@ -21,6 +28,7 @@ __all__ = [
     "SingleTaskLabels",
     "TransferGraph",
     "__version__",
+    "architectures",
     "callbacks",
     "layers",
     "losses",

@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from keras_selfaux._logs import PackedLogs
 from keras_selfaux._types import Tensor
-from keras_selfaux.distribution import num_replicas
 
 Logs = dict[str, Tensor]
 
@@ -23,7 +22,7 @@ def can_loop(model: Any) -> bool:
         model.jit_compile is True
         and model.steps_per_execution > 1
         and not model.run_eagerly
-        and num_replicas() == 1
+        and model.distribute_strategy.num_replicas_in_sync == 1
     )
 
 

@@ -332,3 +332,14 @@ def test_clones_by_keras_have_the_same_structure() -> None:
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
     assert_same(clone(X), model(X))
+
+
+def test_an_encoder_frozen_before_it_is_built_stays_frozen() -> None:
+    encoder = BranchedEncoder(
+        [layers.Dense(3), layers.Dense(2)], 1, tasks=["a", "b"], trainable=False
+    )
+    encoder.build((None, 4))
+    assert encoder.weights
+    assert not encoder.trainable_variables
+    encoder.trainable = True
+    assert len(encoder.trainable_variables) == len(encoder.weights)
