@@ -18,6 +18,7 @@ from tests.integration.models import (
     make_data,
     make_model,
 )
+from tests.replicas import two_replicas
 
 # Half precision has 11 (float16) or 8 (bfloat16) significant bits.
 TOLERANCE = {"mixed_float16": 1e-3, "mixed_bfloat16": 1e-2}
@@ -256,8 +257,7 @@ def test_a_saved_model_trains_on_in_half_precision(
 
 
 def test_two_replicas_train_as_one_in_half_precision() -> None:
-    devices = tf.config.list_logical_devices("CPU")[:2]
-    strategy = tf.distribute.MirroredStrategy([d.name for d in devices])
+    strategy = two_replicas()
     x, y = make_data(missing=False)
     # Only the second replica overflows, and no replica may step.
     over = {task: values.copy() for task, values in y.items()}

@@ -73,8 +73,12 @@ def make_model(mode: str | None, encoder: str, weighting: Any = None) -> Any:
         ("full", "functional", True),
         ("full", "branched", False),
         ("activations", "branched", False),
-        ("larger_than", "functional", False),
-        ("list_of_layers", "branched", False),
+        pytest.param(
+            "larger_than", "functional", False, marks=pytest.mark.slow
+        ),
+        pytest.param(
+            "list_of_layers", "branched", False, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_training_under_a_scope_changes_no_number(
@@ -139,6 +143,7 @@ def test_predicting_forgets_nothing(tmp_path: Any) -> None:
         np.testing.assert_allclose(values, wanted[task], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_half_precision_under_a_scope() -> None:
     losses = []
     policy = keras.config.dtype_policy()

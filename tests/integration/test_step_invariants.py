@@ -18,6 +18,7 @@ from tests.integration.models import (
     make_model,
     weights_of,
 )
+from tests.replicas import two_replicas
 
 
 class RecordingAutoLambda(AutoLambda):
@@ -338,8 +339,7 @@ def test_update_every_skips_the_other_steps() -> None:
 
 
 def test_two_replicas_train_as_one() -> None:
-    devices = tf.config.list_logical_devices("CPU")[:2]
-    strategy = tf.distribute.MirroredStrategy([d.name for d in devices])
+    strategy = two_replicas()
     single = make_model()
     with strategy.scope():
         mirrored = make_model()

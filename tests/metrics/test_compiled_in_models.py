@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from tests.integration.models import TASKS, compile_model, make_data, make_model
+from tests.replicas import two_replicas
 
 
 def one_by_one() -> dict[str, Any]:
@@ -45,7 +46,13 @@ def histories(*models: keras.Model, epochs: int = 2) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"jit_compile": True, "steps_per_execution": 2}],
+    [
+        {},
+        pytest.param(
+            {"jit_compile": True, "steps_per_execution": 2},
+            marks=pytest.mark.slow,
+        ),
+    ],
     ids=["plain", "jit"],
 )
 def test_histories_are_those_of_metrics_one_by_one(
@@ -97,8 +104,7 @@ def test_saved_models_go_on_with_the_same_metrics(
 
 
 def test_replicas_add_up() -> None:
-    devices = tf.config.list_logical_devices("CPU")[:2]
-    strategy = tf.distribute.MirroredStrategy([d.name for d in devices])
+    strategy = two_replicas()
     single = make_model()
     with strategy.scope():
         mirrored = make_model()

@@ -11,6 +11,7 @@ from keras import layers
 
 from keras_selfaux._stacking import LayerStack, Nodes
 from tests.cases import LAYERS, LayerCase
+from tests.replicas import two_replicas
 from tests.stacking.helpers import (
     COUNT,
     READS,
@@ -199,8 +200,7 @@ def test_low_precision(policy: str) -> None:
 
 
 def test_synchronized_over_replicas() -> None:
-    devices = tf.config.list_logical_devices("CPU")
-    strategy = tf.distribute.MirroredStrategy([d.name for d in devices])
+    strategy = two_replicas()
     case = LayerCase(lambda: layers.BatchNormalization(synchronized=True), (6,))
     count, reads, modules = READS["shared_module"]
     batches = tf.constant(
