@@ -170,6 +170,7 @@ def test_auto_lambda_trains_everything() -> None:
     assert np.all(np.asarray(weights) != 1.0)
 
 
+@pytest.mark.slow
 def test_deeplab_trains_with_a_clone() -> None:
     model = make_deeplab([("segmentation", "depth")])
     compile_model(model, 0.05)

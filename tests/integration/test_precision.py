@@ -149,6 +149,7 @@ def hypergradient(
     return seen
 
 
+@pytest.mark.slow
 def test_the_hypergradient_does_not_carry_the_loss_scale() -> None:
     wanted = hypergradient("float32", 1.0)
     largest = np.abs(wanted).max()
@@ -239,6 +240,7 @@ def test_xla_trains_in_half_precision_as_without() -> None:
     np.testing.assert_allclose(*weights, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_a_saved_model_trains_on_in_half_precision(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -71,7 +71,7 @@ def make_model(mode: str | None, encoder: str, weighting: Any = None) -> Any:
     ("mode", "encoder", "learns"),
     [
         ("full", "functional", True),
-        ("full", "branched", False),
+        pytest.param("full", "branched", False, marks=pytest.mark.slow),
         ("activations", "branched", False),
         pytest.param(
             "larger_than", "functional", False, marks=pytest.mark.slow

@@ -126,7 +126,9 @@ def test_losses_and_gradients_equal_the_long_form(
     [
         ("all", AutoLambda(0.01), False),
         ("all", "equal", True),
-        ([("a", "b"), ("c", "a")], "equal", False),
+        pytest.param(
+            [("a", "b"), ("c", "a")], "equal", False, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_fit_equals_the_long_form(
