@@ -150,16 +150,15 @@ class Objective:
             if single.sample_weight is None
             else for_all(single.sample_weight),
         )
-        known = ops.logical_and(single.task >= 0, single.task < count)
-        task = ops.where(known, single.task, -1)
+        task = single.task
+        owners = ops.one_hot(task, count, dtype="float32")
         places = [
             tasks.index(target) * count + tasks.index(source)
             for source, target in order
         ]
 
         def by_edge(values: Tensor) -> Tensor:  # (T, batch) -> (n,)
-            sums = ops.segment_sum(ops.transpose(values), task, count)
-            sums = ops.reshape(ops.transpose(sums), (-1,))
+            sums = ops.reshape(ops.matmul(values, owners), (-1,))
             return Nodes(stacked=sums).take(places).stacked
 
         numerators, denominators = map(
