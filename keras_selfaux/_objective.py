@@ -47,11 +47,14 @@ class EdgeLosses(NamedTuple):
     Attributes:
         numerators: Tensor of shape `(n,)`, float32.
         denominators: Tensor of shape `(n,)`, float32.
+        counts: Tensor of shape `(n,)`, float32: the numbers of labels
+            present.
         present: The masks of the labels present.
     """
 
     numerators: Tensor
     denominators: Tensor
+    counts: Tensor
     present: PresentLabels
 
 
@@ -88,7 +91,7 @@ class Objective:
         labels = NamedNodes.from_dict(labels)
         sample_weights = NamedNodes.from_dict(sample_weights)
         found: list[Edge] = []
-        numerators, denominators = [], []
+        numerators, denominators, counts = [], [], []
         present = PresentLabels()
         for edges, nodes in outputs:
             for members in self._alike(edges, labels, sample_weights):
@@ -104,12 +107,14 @@ class Objective:
                 found += chosen
                 numerators.append(result.numerator)
                 denominators.append(result.denominator)
+                counts.append(result.count)
                 present.add(chosen, result.present)
         number = {edge: i for i, edge in enumerate(found)}
         places = [number[edge] for edge in order]
         return EdgeLosses(
             _ordered(numerators, places),
             _ordered(denominators, places),
+            _ordered(counts, places),
             present,
         )
 
@@ -161,7 +166,7 @@ class Objective:
             sums = ops.reshape(ops.matmul(values, owners), (-1,))
             return Nodes(stacked=sums).take(places).stacked
 
-        numerators, denominators = map(
+        numerators, denominators, counts = map(
             by_edge, pooled(loss.reduction, found, batch_axis=2)
         )
         if loss.reduction == "sum":
@@ -173,7 +178,7 @@ class Objective:
         if found.present is not None:
             owned = ops.logical_and(owned, found.present)
         present.add([(task, task) for task in tasks], owned)
-        return EdgeLosses(numerators, denominators, present)
+        return EdgeLosses(numerators, denominators, counts, present)
 
     def _alike(
         self,

@@ -143,7 +143,7 @@ class SelfAuxModel(keras.Model):
         """The weight ω of every edge and, under `(t, t)`, every primary."""
         self._assert_compile_called("task_weights")
         edges = self.weighting.edges
-        weights = self.weighting(ops.ones((len(edges),)))
+        weights = self.weighting.current_weights()
         return dict(
             zip(edges, ops.convert_to_numpy(weights).tolist(), strict=True)
         )

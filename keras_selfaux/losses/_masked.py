@@ -15,12 +15,14 @@ class MaskedLoss(NamedTuple):
     Attributes:
         numerator: Tensor of shape `(N,)`, float32: sums over present labels.
         denominator: Tensor of shape `(N,)`, float32: what to divide by.
+        count: Tensor of shape `(N,)`, float32: how many labels are present.
         present: Tensor of shape `(N, batch, ...)`, bool, or `None` if no
             label can be missing.
     """
 
     numerator: Tensor
     denominator: Tensor
+    count: Tensor
     present: Tensor | None
 
 
@@ -71,8 +73,8 @@ def masked_loss(
         ValueError: If the loss does not give one value per sample.
     """
     found = masked_values(loss, y_true, y_pred, sample_weight, mask)
-    numerator, denominator = pooled(loss.reduction, found, batch_axis=1)
-    return MaskedLoss(numerator, denominator, found.present)
+    fraction = pooled(loss.reduction, found, batch_axis=1)
+    return MaskedLoss(*fraction, found.present)
 
 
 def masked_values(
@@ -114,8 +116,8 @@ def masked_values(
 
 def pooled(
     reduction: str, found: MaskedValues, batch_axis: int
-) -> tuple[Tensor, Tensor]:
-    """Sums numerators and denominators over `batch_axis` and all after it.
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Sums numerator, denominator and count from `batch_axis` on.
 
     Args:
         reduction: The loss's; with `"sum"`, every denominator is 1.
@@ -124,13 +126,14 @@ def pooled(
     """
     axes = tuple(range(batch_axis, len(found.values.shape)))
     numerator = ops.sum(found.values * found.weights, axis=axes)
+    count = ops.sum(found.ones, axis=axes)
     if reduction == "sum":
         denominator = ops.ones_like(numerator)
     elif reduction == "mean_with_sample_weight":
         denominator = ops.sum(found.weights, axis=axes)
     else:
-        denominator = ops.sum(found.ones, axis=axes)
-    return numerator, denominator
+        denominator = count
+    return numerator, denominator, count
 
 
 def _values(

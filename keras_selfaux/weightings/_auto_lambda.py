@@ -9,7 +9,6 @@ from keras import ops
 from keras_selfaux._checks import check_positive, error
 from keras_selfaux._registry import register
 from keras_selfaux._types import Edge, Tensor
-from keras_selfaux.distribution import num_replicas
 from keras_selfaux.weightings._base import Weighting
 
 
@@ -33,8 +32,8 @@ class AutoLambda(Weighting):
         initial_weight: What every weight starts from. Defaults to `0.1`.
         update_every: Update the weights every so many steps; the others
             cost no more than equal weights. Defaults to 1.
-        normalize: `None` or `"branch"`; see `Weighting`. The derivative goes
-            through the normalisation.
+        **kwargs: `by` (here `"edge"` by default) and `normalize`; see
+            `Weighting`. The derivative goes through both.
 
     Raises:
         ValueError: If an argument is not positive.
@@ -45,6 +44,7 @@ class AutoLambda(Weighting):
     >>> model.fit(x, y, meta_data=(x_val, y_val))
     """
 
+    default_by = "edge"
     needs_meta_data = True
 
     def __init__(
@@ -52,11 +52,10 @@ class AutoLambda(Weighting):
         learning_rate: float = 1e-4,
         initial_weight: float = 0.1,
         update_every: int = 1,
-        normalize: str | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("name", "auto_lambda")
-        super().__init__(normalize=normalize, **kwargs)
+        super().__init__(**kwargs)
         check_positive("learning_rate", learning_rate)
         check_positive("initial_weight", initial_weight)
         if type(update_every) is not int or update_every < 1:
@@ -72,27 +71,20 @@ class AutoLambda(Weighting):
         # Keras's default of 1e-7, epsilon would swallow the first steps.
         self.optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-10)
 
-    def build_state(self, edges: Sequence[Edge]) -> None:
+    def build_state(self, units: Sequence[Edge]) -> None:
         """Creates the weights and their optimizer's state."""
-        # Not trainable: the network's optimizer must never touch it.
-        self.raw = self.add_weight(
-            name="raw",
-            shape=(len(edges),),
-            initializer=keras.initializers.Constant(self.initial_weight),
-            trainable=False,
-        )
+        self.raw = self.add_state("raw", (len(units),), self.initial_weight)
         self.optimizer.build([self.raw])
 
-    def raw_weights(self, losses: Tensor) -> Tensor:
+    def raw_weights(self, losses: Tensor, present: Tensor) -> Tensor:
         """Returns the learned weights."""
         return ops.convert_to_tensor(self.raw)
 
     def update(self, gradient: Tensor) -> None:
         """Takes an Adam step on the weights and clips them at 0."""
         raw = ops.convert_to_tensor(self.raw)
-        # Keras's optimizers sum over replicas, and all have this gradient.
-        gradient = self.gradient_of_raw(gradient, raw) / num_replicas()
-        self.optimizer.apply([gradient], [self.raw])
+        everywhere = ops.ones_like(raw, dtype="bool")
+        self.descend(self.raw, self.gradient_of_raw(gradient, raw), everywhere)
         self.raw.assign(ops.maximum(self.raw, 0.0))
 
     def get_config(self) -> dict[str, Any]:

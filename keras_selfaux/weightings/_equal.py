@@ -14,17 +14,17 @@ class Equal(Weighting):
     """Gives every loss the weight 1: the sum of all losses is minimised.
 
     Args:
-        normalize: `None` or `"branch"`; see `Weighting`.
+        **kwargs: `normalize`; see `Weighting`.
 
     Example:
 
     >>> model.compile("adam", loss="mse", weighting="equal")
     """
 
-    def __init__(self, normalize: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, **kwargs: Any) -> None:
         kwargs.setdefault("name", "equal")
-        super().__init__(normalize=normalize, **kwargs)
+        super().__init__(**kwargs)
 
-    def raw_weights(self, losses: Tensor) -> Tensor:
+    def raw_weights(self, losses: Tensor, present: Tensor) -> Tensor:
         """Returns ones."""
         return ops.ones_like(losses)

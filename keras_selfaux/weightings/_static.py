@@ -21,7 +21,7 @@ class Static(Weighting):
             which stands for every loss on that task's labels, clones
             included. An edge's own key counts before its task's. Losses
             without a key get 1.
-        normalize: `None` or `"branch"`; see `Weighting`.
+        **kwargs: `normalize`; see `Weighting`.
 
     Raises:
         ValueError: If a weight is negative, or if a key names no edge of
@@ -34,14 +34,15 @@ class Static(Weighting):
     ... )
     """
 
+    default_by = "edge"
+
     def __init__(
         self,
         weights: Mapping[Any, float] | Iterable[Sequence[Any]],
-        normalize: str | None = None,
         **kwargs: Any,
     ) -> None:
         kwargs.setdefault("name", "static")
-        super().__init__(normalize=normalize, **kwargs)
+        super().__init__(**kwargs)
         # Configs are JSON, which knows no tuples as keys: a list of pairs.
         pairs = weights.items() if isinstance(weights, Mapping) else weights
         self._given = {_key(key): weight for key, weight in pairs}
@@ -49,10 +50,10 @@ class Static(Weighting):
             check_positive(f"weights[{key!r}]", weight, zero=True)
         self._values: list[float] = []
 
-    def build_state(self, edges: Sequence[Edge]) -> None:
+    def build_state(self, units: Sequence[Edge]) -> None:
         """Looks up the weight of each edge."""
-        tasks = {source for source, _ in edges}
-        unknown = [k for k in self._given if k not in tasks and k not in edges]
+        tasks = {source for source, _ in units}
+        unknown = [k for k in self._given if k not in tasks and k not in units]
         if unknown:
             raise error(
                 "`weights` of `Static` names losses that the model does not "
@@ -63,10 +64,10 @@ class Static(Weighting):
             )
         self._values = [
             float(self._given.get(edge, self._given.get(edge[0], 1.0)))
-            for edge in edges
+            for edge in units
         ]
 
-    def raw_weights(self, losses: Tensor) -> Tensor:
+    def raw_weights(self, losses: Tensor, present: Tensor) -> Tensor:
         """Returns the fixed weights."""
         return ops.convert_to_tensor(self._values, dtype="float32")
 

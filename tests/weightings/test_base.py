@@ -13,12 +13,14 @@ from tests.properties import EDGES, GRAPH
 class Squares(Weighting):
     """Weights that depend on the losses."""
 
-    def raw_weights(self, losses: Any) -> Any:
+    default_by = "edge"
+
+    def raw_weights(self, losses: Any, present: Any) -> Any:
         return ops.square(losses)
 
 
 def built(normalize: str | None) -> Squares:
-    weighting = Squares(normalize)
+    weighting = Squares(normalize=normalize)
     weighting.build(GRAPH)
     return weighting
 
@@ -98,14 +100,14 @@ def test_unknown_normalisation(normalize: object) -> None:
         match=r"`normalize` must be one of \[None, 'branch'\]|"
         r"`normalize` must be one of \['branch', None\]",
     ):
-        Squares(normalize)
+        Squares(normalize=normalize)
 
 
 def test_the_base_class_sets_no_weights() -> None:
     weighting = Weighting()
     weighting.build(TransferGraph(["a"]))
     with pytest.raises(NotImplementedError):
-        weighting.raw_weights(np.ones(1))
+        weighting.raw_weights(np.ones(1), np.ones(1, bool))
 
 
 def test_no_update_by_default() -> None:
