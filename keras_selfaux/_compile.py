@@ -108,6 +108,14 @@ def check_optimizer(optimizer: Any, model: Any) -> None:
         )
 
 
+def fresh(rule: Any) -> Any:
+    """Returns a weighting or aggregator without any state."""
+    if rule is None or not rule.built:
+        return rule
+    # Its state belongs to an earlier compilation.
+    return type(rule).from_config(rule.get_config())
+
+
 def _by_position(
     name: str, values: Sequence[Any], tasks: Sequence[Task]
 ) -> dict[Task, Any]:

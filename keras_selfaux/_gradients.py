@@ -40,6 +40,72 @@ def value_and_gradient(
     return auxiliary, tape.gradient(scalar, theta)
 
 
+class Recording:
+    """Differentiates what is computed within it, as often as asked.
+
+    Args:
+        theta: The tensors to differentiate by, beside what comes of them.
+    """
+
+    def __init__(self, theta: Sequence[Tensor]) -> None:
+        self._theta = list(theta)
+        self._tape = tf.GradientTape(
+            persistent=True, watch_accessed_variables=False
+        )
+
+    def __enter__(self) -> "Recording":
+        self._tape.__enter__()
+        self._tape.watch(self._theta)
+        return self
+
+    def __exit__(self, *problem: Any) -> None:
+        self._tape.__exit__(*problem)
+
+    def gradient(
+        self,
+        target: Tensor,
+        sources: Sequence[Tensor],
+        upstream: Tensor | None = None,
+    ) -> list[Tensor | None]:
+        """Differentiates backwards.
+
+        Args:
+            target: A tensor.
+            sources: The tensors to differentiate by.
+            upstream: What to multiply the target by, entry by entry, before
+                it is summed. Defaults to 1.
+        """
+        gradient: list[Tensor | None] = self._tape.gradient(
+            target, list(sources), output_gradients=upstream
+        )
+        return [None if g is None else tf.convert_to_tensor(g) for g in gradient]
+
+    def jacobian(
+        self, target: Tensor, sources: Sequence[Tensor]
+    ) -> list[Tensor]:
+        """Differentiates each of K entries.
+
+        Args:
+            target: Tensor of shape `(K,)`.
+            sources: The tensors to differentiate by.
+
+        Returns:
+            A tensor of shape `(K, ...)` for each source; 0 where an entry
+            does not depend on it.
+        """
+        by_entry = [
+            self._tape.gradient(
+                target,
+                list(sources),
+                output_gradients=entry,
+                unconnected_gradients="zero",
+            )
+            for entry in tf.unstack(tf.eye(target.shape[0], dtype=target.dtype))
+        ]
+        columns = zip(*by_entry, strict=True)
+        return [tf.stack(list(column)) for column in columns]
+
+
 def directional_derivative(
     function: Callable[[Sequence[Tensor]], Tensor],
     theta: Sequence[Tensor],

@@ -61,8 +61,10 @@ class Rule(keras.layers.Layer):
             return
         for number, state in enumerate(seeds):
             state.assign(store[f"seed_{number}"])
-        own = {k: store[k] for k in store.keys() if not k.startswith("seed_")}
-        super().load_own_variables(own)
+        names = list(store.keys())
+        super().load_own_variables(
+            {n: store[n] for n in names if not n.startswith("seed_")}
+        )
 
     def _seed_states(self) -> list[Any]:
         return [generator.state for generator in self._seed_generators]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_selfaux import _gradients
+from keras_selfaux import _gradients, _task_gradients
 from keras_selfaux._batch import Batch, as_batch
 from keras_selfaux._checks import error
 from keras_selfaux._evaluation import (
@@ -22,8 +22,11 @@ from keras_selfaux._evaluation import (
 from keras_selfaux._meta_data import PairedBatch
 from keras_selfaux._objective import EdgeLosses
 from keras_selfaux._rematerialization import rematerializing
+from keras_selfaux._rows import Rows
 from keras_selfaux._stacking import NamedNodes
 from keras_selfaux._stacking._layer_stack import run_in_training_mode
+from keras_selfaux._task_gradients import RowPlan
+from keras_selfaux._trunk import Trunk
 from keras_selfaux._types import Edge, Task, Tensor
 from keras_selfaux.distribution import num_replicas, replica_sum
 
@@ -40,6 +43,7 @@ class Evaluation(NamedTuple):
         additional: What this replica adds to the regularisation.
         predictions: `{task: prediction}`.
         updates: Pairs of a non-trainable variable and its new value.
+        shared_features: What the trunk returned, if it was asked for.
     """
 
     losses: EdgeLosses
@@ -47,6 +51,7 @@ class Evaluation(NamedTuple):
     additional: Tensor
     predictions: dict[Task, Tensor]
     updates: list[tuple[Any, Tensor]]
+    shared_features: Tensor | None = None
 
 
 def evaluate(
@@ -56,6 +61,7 @@ def evaluate(
     *,
     clones: bool,
     backward: bool = True,
+    trunk: Trunk | None = None,
 ) -> Evaluation:
     """Evaluates L(θ, n) in training mode, without side effects.
 
@@ -67,20 +73,26 @@ def evaluate(
             primaries' losses alone.
         backward: Whether the gradient is asked for: only then is there
             anything to gain from a `keras.RematScope`. Defaults to `True`.
+        trunk: What to run the encoder by, where the features that tasks
+            share are asked for.
     """
     count = len(model.transfer_graph.tasks)
     edges = model.weighting.edges if clones else model.weighting.edges[:count]
 
-    def forward(x: Any) -> tuple[dict[Task, Tensor], EdgeLosses]:
-        features = model.features(x, training=True)
-        return _losses_of(model, features, batch, edges, clones=clones)
+    def forward(x: Any) -> tuple[Any, ...]:
+        if trunk is None:
+            features, shared = model.features(x, training=True), None
+        else:
+            features, shared = trunk(x, training=True)
+        found = _losses_of(model, features, batch, edges, clones=clones)
+        return (*found, shared)
 
     mapping = list(zip(model.trainable_variables, theta, strict=True))
     with (
         keras.StatelessScope(mapping, collect_losses=True) as scope,
         rematerializing(backward),
     ):
-        predictions, losses = run_in_training_mode(forward, batch.x)
+        predictions, losses, shared = run_in_training_mode(forward, batch.x)
         additional = regularization(model.losses)
     updates = [
         (variable, value)
@@ -88,7 +100,9 @@ def evaluate(
         if (value := scope.get_current_value(variable)) is not None
     ]
     shares = shares_of(losses, model.edge_scales[: len(edges)])
-    return Evaluation(losses, shares, additional, predictions, updates)
+    return Evaluation(
+        losses, shares, additional, predictions, updates, shared
+    )
 
 
 def _losses_of(
@@ -126,40 +140,147 @@ def train(model: Any, data: Any) -> dict[str, Tensor]:
     batch = as_batch(train_data, model.transfer_graph.tasks)
     model.build(keras.tree.map_structure(lambda v: tuple(v.shape), batch.x))
     theta = [ops.copy(v.value) for v in model.trainable_variables]
-    optimizer = model.optimizer
-
-    def objective(theta: Sequence[Tensor]) -> tuple[Tensor, Any]:
-        evaluation = evaluate(model, theta, batch, clones=True)
-        values = replica_sum(ops.stop_gradient(evaluation.shares))
-        weights = ops.stop_gradient(model.weighting(values))
-        total = ops.sum(weights * evaluation.shares) + evaluation.additional
-        return optimizer.scale_loss(total), (evaluation, total)
-
-    (evaluation, total), gradient = _gradients.value_and_gradient(
-        objective, theta
-    )
-    if model.weighting.needs_meta_data:
+    optimizer, weighting = model.optimizer, model.weighting
+    step = _differentiated(model, theta, batch)
+    gradient = step.gradient
+    if weighting.needs_meta_data:
         meta_batch = as_batch(meta_data, model.transfer_graph.tasks)
         _update_weighting(model, theta, gradient, batch, meta_batch)
-    for variable, value in evaluation.updates:
-        variable.assign(value)
     if _scales_losses(optimizer) and num_replicas() > 1:
         gradient = _gradients.with_overflow_shared(gradient)
     optimizer.apply_gradients(
         zip(gradient, model.trainable_variables, strict=True)
     )
+    later = None
+    if weighting.needs_later_losses:  # from the same state n as before
+        moved = [ops.copy(v.value) for v in model.trainable_variables]
+        later = replica_sum(
+            evaluate(model, moved, batch, clones=True, backward=False).shares
+        )
+    weighting.observe(
+        step.losses,
+        step.counts,
+        step.weights,
+        step.raw_weights,
+        later_losses=later,
+        rows=step.rows,
+    )
+    for variable, value in step.evaluation.updates:
+        variable.assign(value)
     count = len(model.transfer_graph.tasks)
+    losses = step.evaluation.losses
     model.loss_tracker.update_state(
-        evaluation.losses.numerators[:count],
-        evaluation.losses.denominators[:count],
+        losses.numerators[:count],
+        losses.denominators[:count],
         batch.size,
-        objective=replica_sum(total),
+        objective=replica_sum(step.total),
     )
-    update_metrics(
-        model, batch, evaluation.predictions, evaluation.losses.present
-    )
+    update_metrics(model, batch, step.evaluation.predictions, losses.present)
     logs: dict[str, Tensor] = model.get_metrics_result()
     return logs
+
+
+class Differentiated(NamedTuple):
+    """The losses of a step and the gradient that the optimizer gets.
+
+    Attributes:
+        evaluation: What L(θ, n) returned.
+        losses: Tensor of shape `(n,)`: the losses of the global batch.
+        counts: Tensor of shape `(n,)`: the numbers of labels in it.
+        weights: Tensor of shape `(n,)`: ω.
+        raw_weights: The weights of the weighting's units, shape `(u,)`.
+        total: What this replica adds to what is minimised.
+        gradient: One entry per trainable variable, scaled as losses are in
+            float16.
+        rows: The rows on shared variables, where the weighting needs them.
+    """
+
+    evaluation: Evaluation
+    losses: Tensor
+    counts: Tensor
+    weights: Tensor
+    raw_weights: Tensor
+    total: Tensor
+    gradient: list[Tensor | None]
+    rows: Rows | None = None
+
+
+def _differentiated(
+    model: Any, theta: Sequence[Tensor], batch: Batch
+) -> Differentiated:
+    """Evaluates and differentiates what is minimised."""
+    plan = model.row_plan()
+    if plan is not None:
+        return _with_rows(model, theta, batch, plan)
+
+    def objective(theta: Sequence[Tensor]) -> tuple[Tensor, Any]:
+        evaluation = evaluate(model, theta, batch, clones=True)
+        found = _weighed(model, evaluation)
+        total = ops.sum(found["weights"] * evaluation.shares)
+        total = total + evaluation.additional
+        scaled = model.optimizer.scale_loss(total)
+        return scaled, {**found, "evaluation": evaluation, "total": total}
+
+    found, gradient = _gradients.value_and_gradient(objective, theta)
+    return Differentiated(**found, gradient=gradient)
+
+
+def _with_rows(
+    model: Any, theta: Sequence[Tensor], batch: Batch, plan: RowPlan
+) -> Differentiated:
+    """Differentiates with the gradients of tasks told apart."""
+    weighting, aggregator = model.weighting, model.aggregator
+    scale = model.optimizer.scale_loss
+    with _gradients.Recording(theta) as recording:
+        evaluation = evaluate(
+            model, theta, batch, clones=True, trunk=plan.trunk
+        )
+        found = _weighed(model, evaluation)
+        weighted = found["weights"] * evaluation.shares
+        total = ops.sum(weighted) + evaluation.additional
+        recorded = _task_gradients.Recorded(
+            recording,
+            theta,
+            total=scale(total),
+            by_task=scale(_task_gradients.task_losses(model, weighted)),
+            additional=scale(evaluation.additional),
+            shared_features=evaluation.shared_features,
+            loss_scale=scale(ops.ones(())),
+        )
+    rows = None
+    if weighting.needs_rows or plan.trunk is None:
+        rows = _task_gradients.parameter_rows(recorded, plan)
+    if aggregator is None:
+        gradient = _task_gradients.summed(recorded, range(len(theta)))
+    elif plan.trunk is None:
+        gradient = _task_gradients.aggregated_parameters(
+            recorded, plan, rows, aggregator
+        )
+    else:
+        gradient = _task_gradients.aggregated_features(
+            recorded, _task_gradients.feature_rows(recorded), aggregator
+        )
+    return Differentiated(
+        **found,
+        evaluation=evaluation,
+        total=total,
+        gradient=gradient,
+        rows=rows if weighting.needs_rows else None,
+    )
+
+
+def _weighed(model: Any, evaluation: Evaluation) -> dict[str, Tensor]:
+    """Asks the weighting for ω; once a step, since it may draw."""
+    losses = replica_sum(ops.stop_gradient(evaluation.shares))
+    counts = replica_sum(ops.stop_gradient(evaluation.losses.counts))
+    raw = model.weighting.bounded_weights(losses, counts > 0)
+    raw = ops.stop_gradient(raw)
+    return {
+        "losses": losses,
+        "counts": counts,
+        "raw_weights": raw,
+        "weights": model.weighting.weights_of_edges(raw),
+    }
 
 
 def _update_weighting(

@@ -14,10 +14,12 @@ from keras_selfaux import (
     _evaluation,
     _execution,
     _step,
+    aggregators,
     weightings,
 )
 from keras_selfaux._batch import as_batch
 from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._epoch_ends import with_epoch_ends
 from keras_selfaux._inference import inference_model
 from keras_selfaux._logs import PackedLogs
 from keras_selfaux._meta_data import (
@@ -38,6 +40,7 @@ from keras_selfaux._steps_per_execution import (
     default_steps,
     steps_per_execution,
 )
+from keras_selfaux._task_gradients import RowPlan, build_rules, make_plan
 from keras_selfaux._types import Edge, Layer, Task, Tensor
 from keras_selfaux.graph import TransferGraph
 from keras_selfaux.layers import BranchedEncoder, HeadBank
@@ -191,6 +194,7 @@ class SelfAuxModel(keras.Model):
         weighted_metrics: Any = None,
         *args: Any,
         weighting: Any = "equal",
+        aggregator: Any = None,
         **kwargs: Any,
     ) -> None:
         """Configures the model for training.
@@ -210,6 +214,10 @@ class SelfAuxModel(keras.Model):
             *args: Further arguments of `keras.Model.compile`.
             weighting: The rule for task weights: a name, a config dict or a
                 `weightings.Weighting`. Defaults to `"equal"`.
+            aggregator: The rule that turns the gradients of several tasks
+                into one update of what they share: a name, a config dict,
+                an `aggregators.Aggregator`, or `None` for their sum.
+                Defaults to `None`.
             **kwargs: Further arguments of `keras.Model.compile`. By default
                 `fit` takes 16 `steps_per_execution` where the model is
                 small (up to 1,048,576 parameters) and no callback acts on
@@ -218,7 +226,7 @@ class SelfAuxModel(keras.Model):
 
         Raises:
             ValueError: If losses, metrics or loss weights do not fit the
-                tasks, or if there is no such weighting.
+                tasks, or if there is no such weighting or aggregator.
         """
         tasks = self.transfer_graph.tasks
         given = {
@@ -229,10 +237,11 @@ class SelfAuxModel(keras.Model):
         }
         losses = _compile.losses_by_task(loss, tasks)
         weights = _compile.loss_weights_by_task(loss_weights, tasks)
-        rule = weightings.get(weighting)
-        if rule.built:  # its state belongs to an earlier compilation
-            rule = weightings.deserialize(weightings.serialize(rule))
+        rule = _compile.fresh(weightings.get(weighting))
         rule.build(self.transfer_graph)
+        combiner = _compile.fresh(aggregators.get(aggregator))
+        if combiner is not None:
+            combiner.build(len(tasks))
         unweighted = _compile.metrics_by_task(metrics, tasks)
         weighted = _compile.metrics_by_task(weighted_metrics, tasks)
         super().compile(optimizer, None, None, {}, {}, *args, **kwargs)
@@ -249,6 +258,8 @@ class SelfAuxModel(keras.Model):
         # layers. Writing past `__setattr__` keeps Keras from tracking them.
         self.__dict__.update(
             weighting=rule,
+            aggregator=combiner,
+            _row_plan=None,
             objective=Objective(losses),
             edge_scales=[weights[source] for source, _ in rule.edges],
             loss_tracker=LossTracker(tasks, list(weights.values())),
@@ -256,7 +267,11 @@ class SelfAuxModel(keras.Model):
             # The 2nd positional argument after those above.
             _chooses_steps=not args[1:] and "steps_per_execution" not in kwargs,
             functions_by_steps={},
-            _compile_arguments={**given, "weighting": rule},
+            _compile_arguments={
+                **given,
+                "weighting": rule,
+                "aggregator": combiner,
+            },
         )
 
     @property
@@ -288,7 +303,23 @@ class SelfAuxModel(keras.Model):
         """Compiles as `get_compile_config` described."""
         self.compile(**keras.saving.deserialize_keras_object(config))
         if self.built:
+            self._build_compiled()
+
+    def _build_compiled(self) -> None:
+        """Creates the compiled state that depends on the weights' shapes."""
+        if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
+        self.row_plan()
+
+    def row_plan(self) -> RowPlan | None:
+        """Returns what the tasks' gradients are taken by, if apart."""
+        if self._row_plan is None:
+            plan = make_plan(self)
+            if plan is not None:
+                build_rules(self, plan)
+            # Past `__setattr__`, which would look for layers to track.
+            self.__dict__["_row_plan"] = (plan,)
+        return self._row_plan[0]
 
     # Training.
 
@@ -317,6 +348,9 @@ class SelfAuxModel(keras.Model):
         if self.weighting.needs_meta_data:
             self._check_meta_data(meta_data)
             arguments = pair_fit_arguments(arguments, meta_data)
+        arguments["callbacks"] = with_epoch_ends(
+            arguments.get("callbacks"), [self.weighting, self.aggregator]
+        )
         steps = self.steps_per_execution
         if self._chooses_steps and steps == 1:
             steps = default_steps(self, arguments)
@@ -341,12 +375,15 @@ class SelfAuxModel(keras.Model):
         steps: int = 1 if chosen else self.steps_per_execution
         return steps
 
+    def symbolic_inputs(self) -> Any:
+        """Returns `keras.Input`s for what the model was built for."""
+        return symbolic_input(self._inputs_shape)
+
     @property
     def sample_size(self) -> int:
         """The number of entries of one sample's inputs, as far as known."""
         shapes = [
-            leaf.shape
-            for leaf in keras.tree.flatten(symbolic_input(self._inputs_shape))
+            leaf.shape for leaf in keras.tree.flatten(self.symbolic_inputs())
         ]
         return sum(math.prod(size or 1 for size in s) for s in shapes)
 
@@ -393,8 +430,8 @@ class SelfAuxModel(keras.Model):
             if shape is not None:
                 self.build(shape)
             _compile.check_optimizer(self.optimizer, self)
-            if self.built and not self.optimizer.built:
-                self.optimizer.build(self.trainable_variables)
+            if self.built:
+                self._build_compiled()
 
     def _check_meta_data(self, meta_data: Any) -> None:
         if meta_data is None:

@@ -120,15 +120,52 @@ class BranchedEncoder(keras.layers.Layer):
 
     def features(self, inputs: Any, training: bool | None = None) -> NamedNodes:
         """Returns the features as nodes, for layers that read many at once."""
-        nodes = Nodes(items=[inputs])
-        for stack, plan in zip(self.stage_stacks, self._plans, strict=True):
+        return self.branches(self.trunk(inputs, training), training)
+
+    def trunk(self, inputs: Any, training: bool | None = None) -> Nodes:
+        """Runs the first stages, as far as all tasks share them.
+
+        Returns:
+            One node: the inputs themselves if no stage is shared by all.
+        """
+        return self._run(Nodes(items=[inputs]), 0, self.num_shared, training)
+
+    def branches(
+        self, nodes: Nodes, training: bool | None = None
+    ) -> NamedNodes:
+        """Runs the other stages on what `trunk` returned."""
+        nodes = self._run(nodes, self.num_shared, len(self._plans), training)
+        return NamedNodes([nodes], {t: (0, i) for t, i in self._place.items()})
+
+    @property
+    def num_shared(self) -> int:
+        """How many of the first stages all tasks share."""
+        widths = [len(plan.reads) for plan in self._plans]
+        return next((i for i, n in enumerate(widths) if n > 1), len(widths))
+
+    def tasks_by_module(self) -> list[list[list[Task]]]:
+        """Returns, by stage and module, the tasks that run through it."""
+        stages = []
+        for stage, plan in enumerate(self._plans):
+            modules = sorted({path[stage] for path in self._table.values()})
+            users: list[list[Task]] = [[] for _ in range(plan.num_modules)]
+            for task, path in self._table.items():
+                users[modules.index(path[stage])].append(task)
+            stages.append(users)
+        return stages
+
+    def _run(
+        self, nodes: Nodes, first: int, end: int, training: bool | None
+    ) -> Nodes:
+        stages = zip(self.stage_stacks, self._plans, strict=True)
+        for stack, plan in list(stages)[first:end]:
             nodes = stack.run(
                 nodes,
                 reads=plan.reads,
                 modules=plan.modules,
                 training=training,
             )
-        return NamedNodes([nodes], {t: (0, i) for t, i in self._place.items()})
+        return nodes
 
     def call(
         self, inputs: Any, training: bool | None = None

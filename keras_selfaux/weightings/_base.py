@@ -148,8 +148,7 @@ class Weighting(Rule):
         losses = ops.cast(losses, "float32")
         if present is None:
             present = ops.ones_like(losses, dtype="bool")
-        raw = self.bounded_weights(losses, present)
-        return self._normalized(self._of_edges(raw))
+        return self.weights_of_edges(self.bounded_weights(losses, present))
 
     def bounded_weights(self, losses: Tensor, present: Tensor) -> Tensor:
         """Returns the weights of the units, within `bounds`.
@@ -161,6 +160,10 @@ class Weighting(Rule):
         losses, present = self._valid(losses, present)
         raw = ops.cast(self.raw_weights(losses, present), "float32")
         return ops.clip(raw, *self.bounds)
+
+    def weights_of_edges(self, raw: Tensor) -> Tensor:
+        """Returns the weights ω `(n,)` from those of the units `(u,)`."""
+        return self._normalized(self._of_edges(raw))
 
     def current_weights(self) -> Tensor:
         """Returns the weights ω for reports, shape `(n,)`.
