@@ -78,7 +78,9 @@ class Recording:
         gradient: list[Tensor | None] = self._tape.gradient(
             target, list(sources), output_gradients=upstream
         )
-        return [None if g is None else tf.convert_to_tensor(g) for g in gradient]
+        return [
+            None if g is None else tf.convert_to_tensor(g) for g in gradient
+        ]
 
     def jacobian(
         self, target: Tensor, sources: Sequence[Tensor]
@@ -93,17 +95,23 @@ class Recording:
             A tensor of shape `(K, ...)` for each source; 0 where an entry
             does not depend on it.
         """
-        by_entry = [
-            self._tape.gradient(
+
+        def gradient(upstream: Tensor) -> list[Tensor]:
+            found = self._tape.gradient(
                 target,
                 list(sources),
-                output_gradients=entry,
+                output_gradients=upstream,
                 unconnected_gradients="zero",
             )
-            for entry in tf.unstack(tf.eye(target.shape[0], dtype=target.dtype))
-        ]
-        columns = zip(*by_entry, strict=True)
-        return [tf.stack(list(column)) for column in columns]
+            return [tf.convert_to_tensor(g) for g in found]
+
+        # A loop in the graph: the backward pass is compiled once, not K times.
+        rows: list[Tensor] = tf.map_fn(
+            gradient,
+            tf.eye(target.shape[0], dtype=target.dtype),
+            fn_output_signature=[source.dtype for source in sources],
+        )
+        return rows
 
 
 def directional_derivative(
