@@ -11,19 +11,16 @@ Machines are noisy: read the ratios, of processor time if others are busy.
 import contextlib
 import json
 import os
-import resource
 import statistics
 import subprocess
-import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
+import measuring
 import numpy as np
-import tensorflow as tf
 from absl import app, flags
 
 import keras_selfaux
@@ -44,8 +41,6 @@ SETTINGS = {  # weighting, auxiliaries
     "equal": ("equal", "all"),
     "auto_lambda": ("auto_lambda", "all"),
 }
-
-CLOCKS = {"wall": time.perf_counter, "processor": time.process_time}
 
 Step = Callable[[], None]
 
@@ -123,7 +118,7 @@ def make_step(name: str) -> Step:
 
 
 def measure(names: list[str], rounds: int) -> dict[str, Any]:
-    """Takes the variants' steps in turn, so that noise falls on all alike.
+    """Takes the variants' steps in turn.
 
     Args:
         names: The variants.
@@ -133,35 +128,24 @@ def measure(names: list[str], rounds: int) -> dict[str, Any]:
         For each variant and clock the median of the seconds per step, how
         long the first step took, and the peak memory of it all in MiB.
     """
-    steps, first = {}, {}
-    for name in names:
-        start = time.perf_counter()
-        steps[name] = make_step(name)
-        steps[name]()
-        first[name] = round(time.perf_counter() - start, 1)
-    times: dict[str, dict[str, list[float]]] = {
-        clock: {name: [] for name in names} for clock in CLOCKS
+    steps = {name: make_step(name) for name in names}
+    timed = measuring.take_turns(steps, rounds)
+    result: dict[str, Any] = {
+        "first_step_s": {n: round(t.first, 1) for n, t in timed.items()},
+        "peak_memory_mib": round(measuring.peak_memory() / 2**20, 1),
     }
-    for _ in range(rounds):
-        for name, step in steps.items():
-            starts = {key: clock() for key, clock in CLOCKS.items()}
-            step()
-            for key, clock in CLOCKS.items():
-                times[key][name].append(clock() - starts[key])
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {
-        "first_step_s": first,
-        "peak_memory_mib": round(peak / 1024, 1),
-    } | {
-        f"{key}_s": {n: round(statistics.median(t), 3) for n, t in of.items()}
-        for key, of in times.items()
-    }
+    for clock in measuring.CLOCKS:
+        result[f"{clock}_s"] = {
+            name: round(statistics.median(getattr(times, clock)), 3)
+            for name, times in timed.items()
+        }
+    return result
 
 
 def compare(one: str, other: str) -> dict[str, Any]:
     """Compares two variants in a process that holds nothing else."""
     result = in_own_process([one, other], _ROUNDS.value)
-    for clock in CLOCKS:
+    for clock in measuring.CLOCKS:
         times = result.get(f"{clock}_s")
         if times:
             ratio = times[one] / times[other]
@@ -171,22 +155,18 @@ def compare(one: str, other: str) -> dict[str, Any]:
 
 def in_own_process(names: list[str], rounds: int) -> dict[str, Any]:
     """Returns what `measure` finds in a process of its own."""
-    command = [sys.executable, __file__, f"--only={','.join(names)}"]
-    command.append(f"--rounds={rounds}")
-    for flag in (_BATCH, _HEIGHT, _WIDTH):
-        command.append(f"--{flag.name}={flag.value}")
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        return {"error": done.stderr.strip().splitlines()[-1]}
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    try:
+        result: dict[str, Any] = measuring.in_own_process(
+            f"--only={','.join(names)}", f"--rounds={rounds}"
+        )
+    except subprocess.CalledProcessError as problem:
+        return {"error": str(problem)}  # one may need too much memory
     return result
 
 
 def main(_: list[str]) -> None:
     """Prints one JSON object."""
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    keras.utils.set_random_seed(0)
+    measuring.start_keras()
     if _ONLY.value:
         print(json.dumps(measure(_ONLY.value, _ROUNDS.value)))
         return

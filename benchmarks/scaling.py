@@ -18,15 +18,14 @@ import collections
 import json
 import os
 import pathlib
-import resource
 import statistics
-import subprocess
 import sys
 import time
 from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+import measuring
 import numpy as np
 from absl import app, flags
 
@@ -60,18 +59,13 @@ def arithmetic(num_tasks: int, batch: int, labels: str) -> float:
 def measure(num_tasks: int, weighting: str, labels: str) -> dict[str, Any]:
     """Trains one network and returns the measurements."""
     import keras
-    import tensorflow as tf
 
     import keras_selfaux
 
-    if _THREADS.value:
-        threading = tf.config.threading
-        threading.set_intra_op_parallelism_threads(_THREADS.value)
-        threading.set_inter_op_parallelism_threads(_THREADS.value)
-    keras.utils.set_random_seed(0)
+    measuring.start_keras(_THREADS.value)
     batch = _PER_TASK.value * num_tasks
     steps = max(16, 3200 // num_tasks // 16 * 16)
-    before = _peak_memory()
+    before = measuring.peak_memory()
 
     start = time.perf_counter()
     tasks = [f"task_{i}" for i in range(num_tasks)]
@@ -93,12 +87,12 @@ def measure(num_tasks: int, weighting: str, labels: str) -> dict[str, Any]:
     start_of_fit = time.perf_counter()
     model.fit(data.take(1), verbose=0, meta_data=data)
     first_step = time.perf_counter() - start_of_fit
-    model.fit(data, verbose=0, meta_data=data)  # `cache` fills, all is warm
-    rounds = []
-    for _ in range(_ROUNDS.value):
-        begin = time.perf_counter()
+
+    def fit() -> None:
         model.fit(data, verbose=0, meta_data=data)
-        rounds.append(1e3 * (time.perf_counter() - begin) / steps)
+
+    # The first round, which is not counted, fills the data's `cache`.
+    epochs = measuring.take_turns({"fit": fit}, _ROUNDS.value)["fit"].wall
     return {
         "tasks": num_tasks,
         "clones": num_tasks * (num_tasks - 1),
@@ -107,9 +101,9 @@ def measure(num_tasks: int, weighting: str, labels: str) -> dict[str, Any]:
         "batch_size": batch,
         "build_s": round(built - start, 2),
         "first_step_s": round(first_step, 2),
-        "ms_per_step": round(statistics.median(rounds), 3),
-        "peak_memory_gb": round(_peak_memory(), 2),
-        "of_it_before_gb": round(before, 2),
+        "ms_per_step": round(1e3 * statistics.median(epochs) / steps, 3),
+        "peak_memory_gb": round(measuring.peak_memory() / 1e9, 2),
+        "of_it_before_gb": round(before / 1e9, 2),
     }
 
 
@@ -134,21 +128,10 @@ def make_data(num_tasks: int, batch: int, steps: int, labels: str) -> Any:
     return data.repeat(steps // min(steps, 16)).prefetch(8)
 
 
-def _peak_memory() -> float:
-    """Returns the largest size of this process so far, in GB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
-
-
 def in_a_process(num_tasks: str, weighting: str, labels: str) -> Any:
     """Measures in a fresh process, since memory and caches outlive a model."""
     case = json.dumps([int(num_tasks), weighting, labels])
-    done = subprocess.run(
-        [sys.executable, __file__, *sys.argv[1:], f"--worker={case}"],
-        stdout=subprocess.PIPE,
-        check=True,
-        text=True,
-    )
-    result = json.loads(done.stdout.splitlines()[-1])
+    result = measuring.in_own_process(f"--worker={case}")
     print(json.dumps(result), file=sys.stderr, flush=True)
     return result
 

@@ -16,12 +16,13 @@ Prints JSON. Machines are noisy: read the ratios, not the milliseconds.
 import json
 import os
 import statistics
-import time
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
+import measuring
 import numpy as np
 import tensorflow as tf
 from absl import app, flags
@@ -34,7 +35,12 @@ _TASKS = flags.DEFINE_integer("num_tasks", 10, "Tasks of RobotArm.")
 _BATCH = flags.DEFINE_integer("batch_size", 50, "Samples per step.")
 _TORCH = flags.DEFINE_bool("torch", True, "Whether to run PyTorch's part.")
 
-Round = Callable[[], float]
+
+class Round(NamedTuple):
+    """What is timed at a stretch, and how many steps or batches it is."""
+
+    run: Callable[[], Any]
+    steps: float
 
 
 def make_encoder(width: int) -> keras.layers.Layer:
@@ -72,30 +78,23 @@ def make_data(
 def fit_round(
     model: keras.Model, data: tf.data.Dataset, **arguments: object
 ) -> Round:
-    """Returns a function that trains an epoch and gives ms per step."""
-    steps = int(data.cardinality())
-
-    def run() -> float:
-        start = time.perf_counter()
-        model.fit(data, epochs=1, verbose=0, **arguments)
-        return 1e3 * (time.perf_counter() - start) / steps
-
-    return run
+    """Returns a round that trains an epoch."""
+    return Round(
+        lambda: model.fit(data, epochs=1, verbose=0, **arguments),
+        int(data.cardinality()),
+    )
 
 
 def predict_round(model: keras.Model, x: np.ndarray, batch_size: int) -> Round:
-    """Returns a function that predicts a set and gives ms per batch."""
-
-    def run() -> float:
-        start = time.perf_counter()
-        model.predict(x, batch_size=batch_size, verbose=0)
-        return 1e3 * (time.perf_counter() - start) / (len(x) / batch_size)
-
-    return run
+    """Returns a round that predicts a set."""
+    return Round(
+        lambda: model.predict(x, batch_size=batch_size, verbose=0),
+        len(x) / batch_size,
+    )
 
 
-def torch_round(num_tasks: int, batch_size: int) -> Round:
-    """Returns a function that takes PyTorch steps and gives ms per step."""
+def torch_round(num_tasks: int, batch_size: int, steps: int = 10) -> Round:
+    """Returns a round that takes steps of PyTorch."""
     import torch
     import torch_reference
 
@@ -105,29 +104,23 @@ def torch_round(num_tasks: int, batch_size: int) -> Round:
     data = torch_reference.make_batch(num_tasks, batch_size, generator)
     meta = torch_reference.make_batch(num_tasks, batch_size, generator)
 
-    def run(steps: int = 10) -> float:
-        start = time.perf_counter()
+    def run() -> None:
         for _ in range(steps):
             reference.train_step(*data, *meta)
-        return 1e3 * (time.perf_counter() - start) / steps
 
-    return run
+    return Round(run, steps)
 
 
 def measure(rounds: dict[str, Round], repeats: int) -> dict[str, float]:
-    """Runs the rounds in turn, so that noise falls on all alike."""
-    compile_seconds = {}
-    for name, run in rounds.items():
-        start = time.perf_counter()
-        run()
-        compile_seconds[name] = time.perf_counter() - start
-    times: dict[str, list[float]] = {name: [] for name in rounds}
-    for _ in range(repeats):
-        for name, run in rounds.items():
-            times[name].append(run())
-    result = {n: round(statistics.median(t), 4) for n, t in times.items()}
-    for name, seconds in compile_seconds.items():
-        result[f"{name}_first_round_s"] = round(seconds, 2)
+    """Returns ms per step, and the seconds of the round that compiles."""
+    runs = {name: each.run for name, each in rounds.items()}
+    timed = measuring.take_turns(runs, repeats)
+    result = {
+        name: round(1e3 * statistics.median(times.wall) / rounds[name].steps, 4)
+        for name, times in timed.items()
+    }
+    for name, times in timed.items():
+        result[f"{name}_first_round_s"] = round(times.first, 2)
     return result
 
 
@@ -194,9 +187,7 @@ def predicting(tasks: list[str], repeats: int) -> dict[str, float]:
 
 def main(_: list[str]) -> None:
     """Runs all parts and prints one JSON object."""
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    keras.utils.set_random_seed(0)
+    measuring.start_keras()
     tasks = [f"arm_{i}" for i in range(_TASKS.value)]
     steps, repeats = _STEPS.value, _ROUNDS.value
     result = {

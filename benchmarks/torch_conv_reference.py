@@ -8,21 +8,17 @@ loop over the clones, and Auto-Lambda with a two-sided finite difference.
     python torch_conv_reference.py --check
 """
 
-import copy
-import json
-import statistics
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+import torch_auto_lambda
 from absl import app, flags
 from torch import Tensor, nn
 from torch.nn import functional
 
 OUTPUTS = {"segmentation": 13, "depth": 1, "normals": 3}
 IGNORED = -1
-WEIGHTINGS = ("auto_lambda", "equal")
 Labels = Mapping[str, Tensor]
 
 
@@ -104,7 +100,7 @@ class DeepLabHead(nn.Module):
         )
 
 
-class Network(nn.Module):
+class Network(torch_auto_lambda.Network):
     """A shared trunk, a branch per task, a head per task and per clone.
 
     `heads[target][source]` is the clone of the source's head on the
@@ -167,23 +163,13 @@ class Network(nn.Module):
         return sum(len(heads) for heads in self.heads.values())
 
     def primary_parameters(self) -> Iterator[nn.Parameter]:
-        """Yields the parameters that the primary predictions depend on."""
         yield from self.trunk.parameters()
         yield from self.branches.parameters()
         for task, heads in self.heads.items():
             yield from heads[task].parameters()
 
     def forward(self, x: Tensor, labels: Labels, edges: bool) -> Tensor:
-        """Returns the unweighted losses.
-
-        Args:
-            x: Images, [batch, 3, height, width].
-            labels: Labels by task.
-            edges: Whether to compute the clones' losses too.
-
-        Returns:
-            Losses in the order of (target, source), or of the primaries.
-        """
+        """Returns the losses in the order of (target, source)."""
         losses = []
         shared = self.trunk(x)
         for target, branch in self.branches.items():
@@ -256,11 +242,8 @@ LOSSES = {
 }
 
 
-class TorchConvReference:
+class TorchConvReference(torch_auto_lambda.Trainer):
     """Trains the network one step at a time.
-
-    Each step of Auto-Lambda takes four forward passes of all heads, one of
-    the primaries, and three backward passes.
 
     Args:
         weighting: `"auto_lambda"` or `"equal"` (every weight is 1).
@@ -280,95 +263,20 @@ class TorchConvReference:
         initial_weight: float = 0.1,
     ) -> None:
         """Creates the weights and the optimizers."""
-        if weighting not in WEIGHTINGS:
-            raise ValueError(
-                f"`weighting` must be one of {WEIGHTINGS}. "
-                f"Received: weighting={weighting!r}. Pass one of these names."
-            )
-        self.network = Network() if network is None else network
-        self.weighting = weighting
-        self.learning_rate = learning_rate
-        self.optimizer = torch.optim.SGD(
-            self.network.parameters(),
-            lr=learning_rate,
-            momentum=0.9,
-            weight_decay=1e-4,
+        network = Network() if network is None else network
+        super().__init__(
+            network,
+            torch.optim.SGD(
+                network.parameters(),
+                lr=learning_rate,
+                momentum=0.9,
+                weight_decay=1e-4,
+            ),
+            network.num_losses,
+            weighting,
+            weight_learning_rate=weight_learning_rate,
+            initial_weight=initial_weight,
         )
-        parameter = next(self.network.parameters())
-        self.weights = torch.full(
-            (self.network.num_losses,), initial_weight, dtype=parameter.dtype
-        )
-        self.weight_optimizer = torch.optim.Adam(
-            [self.weights], lr=weight_learning_rate
-        )
-        if weighting == "auto_lambda":
-            self.virtual = copy.deepcopy(self.network)
-
-    def train_step(
-        self, x: Tensor, y: Labels, meta_x: Tensor, meta_y: Labels
-    ) -> Tensor:
-        """Trains on one batch and returns the losses before the update."""
-        if self.weighting == "auto_lambda":
-            self.weights.grad = self.hypergradient(x, y, meta_x, meta_y)
-            self.weight_optimizer.step()
-            self.weights.clamp_(min=0.0)
-        self.optimizer.zero_grad()
-        losses = self.network(x, y, edges=True)
-        if self.weighting == "auto_lambda":
-            total = losses @ self.weights
-        else:
-            total = losses.sum()
-        total.backward()
-        self.optimizer.step()
-        before: Tensor = losses.detach()
-        return before
-
-    def hypergradient(
-        self,
-        x: Tensor,
-        y: Labels,
-        meta_x: Tensor,
-        meta_y: Labels,
-        *,
-        perturbation: float = 0.01,
-    ) -> Tensor:
-        """Returns the meta loss's gradient in the weights, by differences.
-
-        Args:
-            x: Images of the training batch.
-            y: Labels of the training batch.
-            meta_x: Images of the held-out batch.
-            meta_y: Labels of the held-out batch.
-            perturbation: Norm of the parameters' perturbation.
-        """
-        parameters = list(self.network.primary_parameters())
-        virtual = list(self.virtual.primary_parameters())
-
-        losses = self.network(x, y, edges=True)
-        gradients = torch.autograd.grad(losses @ self.weights, parameters)
-        with torch.no_grad():
-            for new, old, gradient in zip(
-                virtual, parameters, gradients, strict=True
-            ):
-                torch.sub(old, gradient, alpha=self.learning_rate, out=new)
-
-        meta_losses = self.virtual(meta_x, meta_y, edges=False)
-        direction = torch.autograd.grad(meta_losses.sum(), virtual)
-        epsilon = perturbation / float(nn.utils.get_total_norm(direction))
-
-        with torch.no_grad():
-            originals = [parameter.clone() for parameter in parameters]
-            shifted: list[Tensor] = []
-            for shift in (epsilon, -epsilon):
-                for parameter, original, slope in zip(
-                    parameters, originals, direction, strict=True
-                ):
-                    torch.add(original, slope, alpha=shift, out=parameter)
-                shifted.append(self.network(x, y, edges=True))
-            for parameter, original in zip(parameters, originals, strict=True):
-                parameter.copy_(original)
-        above, below = shifted
-        return (below - above) * (self.learning_rate / (2 * epsilon))
 
 
 def make_batch(
@@ -413,35 +321,12 @@ def check(seed: int = 0) -> dict[str, float]:
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
     network = Network((1, 1, 1, 1), 4, 8, dropout=0.0).to(torch.float64)
-    reference = TorchConvReference(network=network, learning_rate=1e-3)
-    x, y = make_batch(2, 32, 32, generator, torch.float64)
-    meta_x, meta_y = make_batch(2, 32, 32, generator, torch.float64)
-    weights = reference.weights.clone().requires_grad_()
-    parameters = dict(network.named_parameters())
-    gradients = torch.autograd.grad(
-        network(x, y, edges=True) @ weights,
-        list(parameters.values()),
-        create_graph=True,
+    [error] = torch_auto_lambda.relative_errors(
+        TorchConvReference(network=network, learning_rate=1e-3),
+        *make_batch(2, 32, 32, generator, torch.float64),
+        *make_batch(2, 32, 32, generator, torch.float64),
     )
-    stepped = {
-        name: parameter - reference.learning_rate * gradient
-        for (name, parameter), gradient in zip(
-            parameters.items(), gradients, strict=True
-        )
-    }
-    meta_losses = torch.func.functional_call(
-        network, stepped, (meta_x, meta_y, False)
-    )
-    exact = torch.autograd.grad(meta_losses.sum(), weights)[0]
-    found = reference.hypergradient(x, y, meta_x, meta_y, perturbation=1e-7)
-    relative_error = float((found - exact).norm() / exact.norm())
-    if not relative_error <= 1e-4:
-        raise ValueError(
-            "The finite difference must agree with automatic differentiation "
-            f"to 1e-4. Received: relative error {relative_error:.2e}. "
-            "Mend `TorchConvReference.hypergradient`."
-        )
-    return {"relative_error": relative_error}
+    return {"relative_error": error}
 
 
 def measure(
@@ -460,12 +345,9 @@ def measure(
     reference = TorchConvReference(weighting, Network(clones=clones))
     data = make_batch(batch_size, height, width, generator)
     meta = make_batch(batch_size, height, width, generator)
-    reference.train_step(*data, *meta)
-    times = []
-    for _ in range(num_steps):
-        start = time.perf_counter()
-        reference.train_step(*data, *meta)
-        times.append(time.perf_counter() - start)
+    seconds = torch_auto_lambda.time_steps(
+        reference, [(*data, *meta)], rounds=num_steps
+    )
     return {
         "implementation": f"torch {torch.__version__}",
         "weighting": weighting,
@@ -473,32 +355,26 @@ def measure(
         "batch_size": batch_size,
         "height": height,
         "width": width,
-        "s_per_step": statistics.median(times),
-        "s_per_step_min": min(times),
-        "s_per_step_max": max(times),
-    }
+    } | torch_auto_lambda.spread("s_per_step", seconds)
 
 
 def define_flags() -> None:
     """Defines the script's flags; importing the module defines none."""
     flags.DEFINE_integer("num_steps", 3, "Timed steps.")
-    flags.DEFINE_enum("weighting", "auto_lambda", WEIGHTINGS, "The weighting.")
     flags.DEFINE_bool("clones", True, "Whether there are clones.")
-    flags.DEFINE_bool("check", False, "Check the hypergradient instead.")
+    torch_auto_lambda.define_flags()
 
 
 def main(argv: Sequence[str]) -> None:
     """Prints one line of JSON."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     values = flags.FLAGS
-    if values.check:
-        result = check()
-    else:
-        result = measure(
+    torch_auto_lambda.print_result(
+        argv,
+        check,
+        lambda: measure(
             values.weighting, values.num_steps, clones=values.clones
-        )
-    print(json.dumps(result))
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -9,14 +9,11 @@ the method itself asks for.
     python torch_reference.py --check
 """
 
-import copy
-import json
-import statistics
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
+import torch_auto_lambda
 from absl import app, flags
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,7 +23,6 @@ NUM_OUTPUTS = 3
 NUM_UNITS = 32
 NUM_ROUNDS = 5
 NUM_BATCHES = 8
-WEIGHTINGS = ("auto_lambda", "equal")
 
 
 class Targets(NamedTuple):
@@ -36,7 +32,7 @@ class Targets(NamedTuple):
     weights: Sequence[Tensor]  # Per task: [batch, 1], 0 where missing.
 
 
-class Network(nn.Module):
+class Network(torch_auto_lambda.Network):
     """A shared trunk, a branch per task, and a head per (target, source).
 
     `heads[t * num_tasks + s]` is the clone of task s's head on the branch of
@@ -65,23 +61,15 @@ class Network(nn.Module):
         )
 
     def primary_parameters(self) -> Iterator[nn.Parameter]:
-        """Yields the parameters that the primary predictions depend on."""
         yield from self.trunk.parameters()
         yield from self.branches.parameters()
         for task in range(self.num_tasks):
             yield from self.heads[task * self.num_tasks + task].parameters()
 
     def forward(self, x: Tensor, targets: Targets, edges: bool) -> Tensor:
-        """Returns the unweighted losses.
+        """Returns the losses in the order of (target, source).
 
-        Args:
-            x: Inputs, [batch, inputs].
-            targets: The batch's labels.
-            edges: Whether to compute the clones' losses too.
-
-        Returns:
-            Losses in the order of (target, source), [tasks * tasks], or of
-            the primaries alone, [tasks].
+        They are [tasks * tasks], or those of the primaries alone, [tasks].
         """
         losses = []
         shared = self.trunk(x)
@@ -96,11 +84,8 @@ class Network(nn.Module):
         return torch.stack(losses)
 
 
-class TorchReference:
+class TorchReference(torch_auto_lambda.Trainer):
     """Trains the network one step at a time.
-
-    Each step of Auto-Lambda takes four forward passes of all heads, one of
-    the primaries, and three backward passes.
 
     Args:
         num_tasks: Number of tasks; every ordered pair of them has a clone.
@@ -125,114 +110,29 @@ class TorchReference:
         dtype: torch.dtype = torch.float32,
     ) -> None:
         """Creates the network, the weights and their optimizers."""
-        if weighting not in WEIGHTINGS:
-            raise ValueError(
-                f"`weighting` must be one of {WEIGHTINGS}. "
-                f"Received: weighting={weighting!r}. Pass one of these names."
-            )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = Network(num_tasks).to(dtype)
-        self.weighting = weighting
-        self.learning_rate = learning_rate
-        self.optimizer = torch.optim.Adam(
-            self.network.parameters(), lr=learning_rate
+            network = Network(num_tasks).to(dtype)
+        super().__init__(
+            network,
+            torch.optim.Adam(network.parameters(), lr=learning_rate),
+            num_tasks**2,
+            weighting,
+            weight_learning_rate=weight_learning_rate,
+            initial_weight=initial_weight,
         )
-        # Auto-Lambda's state: the weights and the virtual step's parameters.
-        self.weights = torch.full((num_tasks**2,), initial_weight, dtype=dtype)
-        self.weight_optimizer = torch.optim.Adam(
-            [self.weights], lr=weight_learning_rate
-        )
-        self.virtual = copy.deepcopy(self.network)
+        self.num_tasks = num_tasks
+
+    def prepare(self, y: Tensor) -> Targets:
+        """Masks the labels, [tasks, batch, outputs], NaN where missing."""
+        return mask_missing(y)
 
     def train_step(
         self, x: Tensor, y: Tensor, meta_x: Tensor, meta_y: Tensor
     ) -> Tensor:
-        """Trains on one batch.
-
-        Args:
-            x: Inputs, [batch, inputs].
-            y: Labels, [tasks, batch, outputs], NaN where missing.
-            meta_x: Inputs of the held-out batch; unused with equal weights.
-            meta_y: Labels of the held-out batch.
-
-        Returns:
-            The unweighted losses [target, source] before the update.
-        """
-        targets = mask_missing(y)
-        if self.weighting == "auto_lambda":
-            meta_targets = mask_missing(meta_y)
-            self.weights.grad = self.hypergradient(
-                x, targets, meta_x, meta_targets
-            )
-            self.weight_optimizer.step()
-            self.weights.clamp_(min=0.0)
-        self.optimizer.zero_grad()
-        losses = self.network(x, targets, edges=True)
-        if self.weighting == "auto_lambda":
-            total = losses @ self.weights
-        else:
-            total = losses.sum()
-        total.backward()
-        self.optimizer.step()
-        before: Tensor = losses.detach()
-        return before.reshape(self.network.num_tasks, -1)
-
-    def hypergradient(
-        self,
-        x: Tensor,
-        targets: Targets,
-        meta_x: Tensor,
-        meta_targets: Targets,
-        *,
-        perturbation: float = 0.01,
-    ) -> Tensor:
-        """Returns the meta loss's gradient in the weights, by differences.
-
-        The meta loss sees the parameters of the primaries only, so the
-        virtual step and the perturbations leave the clones as they are.
-
-        Args:
-            x: Inputs of the training batch.
-            targets: Labels of the training batch.
-            meta_x: Inputs of the held-out batch.
-            meta_targets: Labels of the held-out batch.
-            perturbation: Norm of the parameters' perturbation.
-
-        Returns:
-            The gradient, [tasks * tasks].
-        """
-        parameters = list(self.network.primary_parameters())
-        virtual = list(self.virtual.primary_parameters())
-
-        losses = self.network(x, targets, edges=True)
-        gradients = torch.autograd.grad(losses @ self.weights, parameters)
-        with torch.no_grad():
-            for new, old, gradient in zip(
-                virtual, parameters, gradients, strict=True
-            ):
-                torch.sub(old, gradient, alpha=self.learning_rate, out=new)
-
-        meta_losses = self.virtual(meta_x, meta_targets, edges=False)
-        direction = torch.autograd.grad(meta_losses.sum(), virtual)
-        norm = float(nn.utils.get_total_norm(direction))
-        if norm == 0.0:  # No labels in the held-out batch.
-            return torch.zeros_like(self.weights)
-        epsilon = perturbation / norm
-
-        with torch.no_grad():
-            originals = [parameter.clone() for parameter in parameters]
-            shifted: list[Tensor] = []
-            for shift in (epsilon, -epsilon):
-                for parameter, original, slope in zip(
-                    parameters, originals, direction, strict=True
-                ):
-                    torch.add(original, slope, alpha=shift, out=parameter)
-                shifted.append(self.network(x, targets, edges=True))
-            for parameter, original in zip(parameters, originals, strict=True):
-                parameter.copy_(original)
-        above, below = shifted
-        return (below - above) * (self.learning_rate / (2 * epsilon))
+        """Trains on one batch; returns the losses [target, source]."""
+        losses = super().train_step(x, y, meta_x, meta_y)
+        return losses.reshape(self.num_tasks, -1)
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
         """Loads parameters under the names of `network.state_dict()`."""
@@ -314,18 +214,12 @@ def measure(
         for _ in range(NUM_BATCHES)
     ]
     reference = TorchReference(num_tasks, weighting, seed=seed)
-
-    def milliseconds_per_step() -> float:
-        start = time.perf_counter()
-        for step in range(num_steps):
-            reference.train_step(*batches[step % NUM_BATCHES])
-        return 1000 * (time.perf_counter() - start) / num_steps
-
     threads_before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        milliseconds_per_step()
-        rounds = [milliseconds_per_step() for _ in range(NUM_ROUNDS)]
+        seconds = torch_auto_lambda.time_steps(
+            reference, batches, rounds=NUM_ROUNDS, steps=num_steps
+        )
     finally:
         torch.set_num_threads(threads_before)
     return {
@@ -337,10 +231,7 @@ def measure(
         "threads": threads,
         "num_steps": num_steps,
         "num_rounds": NUM_ROUNDS,
-        "ms_per_step": statistics.median(rounds),
-        "ms_per_step_min": min(rounds),
-        "ms_per_step_max": max(rounds),
-    }
+    } | torch_auto_lambda.spread("ms_per_step", [1000 * s for s in seconds])
 
 
 def check(
@@ -348,86 +239,31 @@ def check(
 ) -> dict[str, float]:
     """Compares the hypergradient with automatic differentiation.
 
-    With the perturbation used in training the two differ by some 0.3 %, and
-    by more than 1 % now and then, because it carries a few units across the
-    kink of their ReLU. So the formula is judged at a small perturbation.
-
     Args:
         num_tasks: Number of tasks.
         batch_size: Number of samples in a batch.
         seed: Seed of the parameters and the data.
 
     Returns:
-        The norm of the difference relative to the norm of the exact
-        hypergradient, in float64, at the two perturbations.
+        The relative errors at the perturbation used in training, which is
+        some 0.3 % and more than 1 % now and then, and at a tiny one.
 
     Raises:
-        ValueError: If it exceeds 1e-4 at the small perturbation.
+        ValueError: If the latter exceeds 1e-4.
     """
     generator = torch.Generator().manual_seed(seed)
     dtype = torch.float64
     x, y = make_batch(num_tasks, batch_size, generator, dtype)
     meta_x, meta_y = make_batch(num_tasks, batch_size, generator, dtype)
-    batches = (x, mask_missing(y), meta_x, mask_missing(meta_y))
-    reference = TorchReference(num_tasks, seed=seed, dtype=dtype)
-    exact = exact_hypergradient(reference, *batches)
-
-    def relative_error(perturbation: float) -> float:
-        approximate = reference.hypergradient(
-            *batches, perturbation=perturbation
-        )
-        return float((approximate - exact).norm() / exact.norm())
-
-    small = relative_error(1e-5)
-    if not small <= 1e-4:
-        raise ValueError(
-            "The finite difference must agree with automatic differentiation "
-            f"to 1e-4. Received: relative error {small:.2e}. "
-            "Mend `TorchReference.hypergradient`."
-        )
-    return {
-        "relative_error": relative_error(0.01),
-        "relative_error_small_perturbation": small,
-    }
-
-
-def exact_hypergradient(
-    reference: TorchReference,
-    x: Tensor,
-    targets: Targets,
-    meta_x: Tensor,
-    meta_targets: Targets,
-) -> Tensor:
-    """Differentiates the meta loss through one virtual step.
-
-    Args:
-        reference: Holds the network and the weights.
-        x: Inputs of the training batch.
-        targets: Labels of the training batch.
-        meta_x: Inputs of the held-out batch.
-        meta_targets: Labels of the held-out batch.
-
-    Returns:
-        The gradient, [tasks * tasks].
-    """
-    network = reference.network
-    weights = reference.weights.clone().requires_grad_()
-    parameters = dict(network.named_parameters())
-    gradients = torch.autograd.grad(
-        network(x, targets, edges=True) @ weights,
-        list(parameters.values()),
-        create_graph=True,
+    tiny, usual = torch_auto_lambda.relative_errors(
+        TorchReference(num_tasks, seed=seed, dtype=dtype),
+        x,
+        mask_missing(y),
+        meta_x,
+        mask_missing(meta_y),
+        perturbations=(1e-7, 0.01),
     )
-    stepped = {
-        name: parameter - reference.learning_rate * gradient
-        for (name, parameter), gradient in zip(
-            parameters.items(), gradients, strict=True
-        )
-    }
-    meta_losses = torch.func.functional_call(
-        network, stepped, (meta_x, meta_targets, False)
-    )
-    return torch.autograd.grad(meta_losses.sum(), weights)[0]
+    return {"relative_error": usual, "relative_error_small_perturbation": tiny}
 
 
 def define_flags() -> None:
@@ -435,29 +271,26 @@ def define_flags() -> None:
     flags.DEFINE_integer("num_steps", 20, "Steps in each round.")
     flags.DEFINE_integer("batch_size", 50, "Samples in a batch, all tasks.")
     flags.DEFINE_integer("num_tasks", 10, "Number of tasks.")
-    flags.DEFINE_enum("weighting", "auto_lambda", WEIGHTINGS, "The weighting.")
     flags.DEFINE_integer("threads", 1, "Threads that one operation may use.")
     flags.DEFINE_integer("seed", 0, "Seed of the parameters and the data.")
-    flags.DEFINE_bool("check", False, "Check the hypergradient instead.")
+    torch_auto_lambda.define_flags()
 
 
 def main(argv: Sequence[str]) -> None:
     """Prints one line of JSON."""
-    if len(argv) > 1:
-        raise app.UsageError(f"Unexpected arguments: {argv[1:]}")
     values = flags.FLAGS
-    if values.check:
-        result = check(seed=values.seed)
-    else:
-        result = measure(
+    torch_auto_lambda.print_result(
+        argv,
+        lambda: check(seed=values.seed),
+        lambda: measure(
             values.num_steps,
             values.batch_size,
             values.num_tasks,
             weighting=values.weighting,
             threads=values.threads,
             seed=values.seed,
-        )
-    print(json.dumps(result))
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -22,7 +22,12 @@ from keras_selfaux._stacking._kinds import (
 )
 from keras_selfaux._stacking._nodes import Nodes
 from keras_selfaux._stacking._products import fan_out, fold
-from keras_selfaux._stacking._template import Template, output_of
+from keras_selfaux._stacking._template import (
+    Template,
+    build_inner_layers,
+    output_of,
+    symbolic_input,
+)
 from keras_selfaux._types import Layer, Shape, Tensor
 
 # One product of many large layers is no faster than a loop over them: each
@@ -120,8 +125,8 @@ class LayerStack(keras.layers.Layer):
         for number, template in enumerate(self._templates):
             copy = template.copy(self._first_index + number)
             self.output_spec = output_of(copy, input_shape)
-            if not self._fresh:
-                _copy_built(template.layer, copy)
+            given = [] if self._fresh else _given(template.layer, copy)
+            _finish(copy, symbolic_input(input_shape), given)
             self.parts.append(copy)
 
     def _build_stacked(self, input_shape: Shape) -> None:
@@ -313,6 +318,7 @@ class LayerStack(keras.layers.Layer):
         """
         layer = self._templates[module].copy(name=name)
         layer(inputs)
+        build_inner_layers(layer, inputs)
         layer.set_weights(self.module_weights(module))
         return layer
 
@@ -371,12 +377,29 @@ def _flat_layers(layer: Layer) -> list[Layer]:
     return [layer]
 
 
-def _copy_built(source: Layer, copy: Layer) -> None:
-    """Gives a copy the weights of those layers that were built before."""
-    for old, new in zip(_flat_layers(source), _flat_layers(copy), strict=True):
-        weights = Template(old).initial_weights
-        if weights is not None:
-            new.set_weights(weights)
+def _given(source: Layer, copy: Layer) -> list[tuple[Layer, Any]]:
+    """Returns those layers of a copy whose weights are given, with these."""
+    pairs = zip(_flat_layers(source), _flat_layers(copy), strict=True)
+    weights = [(new, Template(old).initial_weights) for old, new in pairs]
+    return [(new, values) for new, values in weights if values is not None]
+
+
+def _finish(
+    copy: Layer, inputs: Any, given: Sequence[tuple[Layer, Any]]
+) -> None:
+    """Builds what is left of a copy; gives its layers their weights.
+
+    What was given is as complete as the copy is now, or wholly complete.
+    """
+    late = []
+    for layer, weights in given:
+        if len(weights) == len(layer.weights):
+            layer.set_weights(weights)
+        else:
+            late.append((layer, weights))
+    build_inner_layers(copy, inputs)
+    for layer, weights in late:
+        layer.set_weights(weights)
 
 
 def _obstacle(layer: Layer) -> str | None:

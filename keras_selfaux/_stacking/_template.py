@@ -101,6 +101,37 @@ def output_of(layer: Layer, shape: Any) -> tuple[Shape, str]:
     return tuple(output.shape), output.dtype
 
 
+def build_inner_layers(layer: Layer, inputs: Any) -> None:
+    """Builds those inner layers that only a real call of a layer reaches.
+
+    Called on symbolic inputs, many layers just say their output's shape; one
+    that is their activation, say, would get its weights in the first step of
+    training, when the optimizer is built already.
+
+    Args:
+        layer: A layer that was called on `inputs`.
+        inputs: Symbolic tensors.
+    """
+    if not all(inner.built for inner in layer._flatten_layers()):
+        _Around(layer)(inputs)
+
+
+class _Around(keras.layers.Layer):
+    """Calls a layer, also to find out the shape of the output.
+
+    Args:
+        layer: The layer.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        super().__init__(autocast=False)
+        self.layer = layer
+
+    def call(self, inputs: Any) -> Any:
+        """Calls the layer."""
+        return self.layer(inputs)
+
+
 def _without_names(config: Any) -> Any:
     """Drops from a serialised layer what says who it is, not what it does."""
     if isinstance(config, (list, tuple)):

@@ -26,6 +26,9 @@ def test_stacked() -> None:
     assert described(layers.Dense(3), 1200) == (
         "1,200 copies of Dense in one product"
     )
+    assert described(layers.Dense(3, activation=layers.LeakyReLU(0.1))) == (
+        "3 copies of Dense in one product"
+    )
     model = keras.Sequential([layers.Dense(3), layers.ReLU()], name="head")
     assert described(model) == "3 copies of head in one product"
 
@@ -94,6 +97,14 @@ def test_a_single_copy_neither_stacks_nor_loops(stack: bool) -> None:
         (
             lambda: layers.Dropout(0.5, noise_shape=(1, 4, 5, 6)),
             "Dropout with a noise_shape does not stack",
+        ),
+        (
+            lambda: layers.Dense(2, activation=layers.PReLU()),
+            "Dense with a layer as its activation does not stack",
+        ),
+        (
+            lambda: layers.Activation(layers.PReLU()),
+            "Activation with a layer as its activation does not stack",
         ),
         (
             lambda: keras.Sequential([layers.Dense(2), layers.Softmax(0)]),

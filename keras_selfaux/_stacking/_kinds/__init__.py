@@ -96,7 +96,7 @@ def obstacle(layer: Layer) -> str | None:
     if kind is not None:
         found = special_setting(layer) or kind.obstacle(layer)
     elif type(layer) in WEIGHTLESS:
-        found = weightless_obstacle(layer)
+        found = special_setting(layer) or weightless_obstacle(layer)
     else:
         return f"{name} does not stack"
     return None if found is None else f"{name} with {found} does not stack"

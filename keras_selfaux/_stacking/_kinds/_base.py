@@ -92,13 +92,9 @@ class StackedLayer(keras.layers.Layer):
             )
             setattr(self, f"stacked_{name}", stacked)
 
-    def arranged(self, name: str, table: AnyTable) -> Tensor:
-        """Returns a weight as `(G, K, ...)`, laid out by `table`."""
-        return table.arrange(self, name)
-
     def aligned(self, name: str, table: AnyTable, rank: int) -> Tensor:
         """Returns a weight as `(G * K, 1, ..., 1, *shape)` of this rank."""
-        weight = self.arranged(name, table)
+        weight = table.arrange(self, name)
         shape = tuple(weight.shape[2:])
         ones = (1,) * (rank - 1 - len(shape))
         return ops.reshape(weight, (-1, *ones, *shape))

@@ -16,7 +16,7 @@ class StackedDense(StackedLayer):
 
     def call(self, inputs: Tensor, table: AnyTable) -> Tensor:
         """Applies the modules of row g of `table` to `inputs[g]`."""
-        kernel = self.arranged("kernel", table)
+        kernel = table.arrange(self, "kernel")
         # A convolution's kernel has axes of length 1 before its channels.
         leading = ops.shape(kernel)[:2]
         kernel = ops.reshape(kernel, (*leading, *kernel.shape[-2:]))

@@ -14,7 +14,7 @@ class StackedEinsumDense(StackedLayer):
     def call(self, inputs: Tensor, table: AnyTable) -> Tensor:
         """Applies the modules of row g of `table` to `inputs[g]`."""
         inputs = fan_out(inputs, table.width)
-        kernel = self.arranged("kernel", table)
+        kernel = table.arrange(self, "kernel")
         kernel = ops.reshape(kernel, (-1, *kernel.shape[2:]))
         left, right, output = _operands(self.template.equation)
         stack = next(c for c in "nmklzyxw" if c not in left + right + output)

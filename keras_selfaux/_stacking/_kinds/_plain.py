@@ -12,6 +12,14 @@ _ELEMENTWISE = (
 )
 
 
+# They have no weights, and do the same whatever the axes mean.
+_POINTWISE = (
+    keras.layers.ELU,
+    keras.layers.LeakyReLU,
+    keras.layers.ReLU,
+)
+
+
 def special_setting(layer: Layer) -> str | None:
     """Returns a setting that makes a layer more than its kind, if any."""
     if getattr(layer, "lora_rank", None):
@@ -27,4 +35,10 @@ def special_setting(layer: Layer) -> str | None:
             return f"an {name}"
         if name.endswith("_regularizer") and type(value) not in _ELEMENTWISE:
             return f"a {name} other than L1 and L2"
+        if isinstance(value, keras.layers.Layer) and not _is_pointwise(value):
+            return f"a layer as its {name}"
     return None
+
+
+def _is_pointwise(layer: Layer) -> bool:
+    return type(layer) in _POINTWISE and layer.activity_regularizer is None

@@ -142,8 +142,7 @@ class PerSample:
     many modules, gathering its weights is far less work than running all.
 
     Args:
-        others: The second stack's layer for each layer of the first; empty
-            where there is one stack alone.
+        others: The second stack's layer for each layer of the first.
         modules: Integers of shape `(G,)`: the module for each sample.
     """
 
@@ -159,12 +158,12 @@ class PerSample:
 
     def arrange(self, layer: Layer, name: str) -> Tensor:
         """Returns the samples' weights as `(G, 1, ...)`."""
-        stacks = [layer, *filter(None, [self._others.get(layer)])]
-        weights = [
-            ops.convert_to_tensor(getattr(stack, f"stacked_{name}"))
-            for stack in stacks
-        ]
-        both = weights[0] if len(weights) == 1 else ops.concatenate(weights)
+        both = ops.concatenate(
+            [
+                ops.convert_to_tensor(getattr(stacked, f"stacked_{name}"))
+                for stacked in (layer, self._others[layer])
+            ]
+        )
         return ops.take(both, self._modules, axis=0)[:, None]
 
 

@@ -27,8 +27,6 @@ def weightless_obstacle(layer: Layer) -> str | None:
         return f"axis={axis}"
     if getattr(layer, "noise_shape", None) is not None:
         return "a noise_shape"
-    if layer.activity_regularizer is not None:
-        return "an activity_regularizer"
     return None
 
 
