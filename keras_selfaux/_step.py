@@ -100,9 +100,7 @@ def evaluate(
         if (value := scope.get_current_value(variable)) is not None
     ]
     shares = shares_of(losses, model.edge_scales[: len(edges)])
-    return Evaluation(
-        losses, shares, additional, predictions, updates, shared
-    )
+    return Evaluation(losses, shares, additional, predictions, updates, shared)
 
 
 def _losses_of(
@@ -247,7 +245,7 @@ def _with_rows(
             shared_features=evaluation.shared_features,
             loss_scale=scale(ops.ones(())),
         )
-    rows = None
+    rows: Any = None
     if weighting.needs_rows or plan.trunk is None:
         rows = _task_gradients.parameter_rows(recorded, plan)
     if aggregator is None:

@@ -184,7 +184,7 @@ def aggregated_features(
     What the trunk's features depend on gets the gradient that the
     aggregated rows send back through it; all else its plain one.
     """
-    features = recorded.shared_features
+    features: Any = recorded.shared_features
     (update,) = aggregator(rows)
     upstream = ops.cast(update * recorded.loss_scale, features.dtype)
     through = recorded.recording.gradient(features, recorded.theta, upstream)
@@ -201,9 +201,7 @@ def aggregated_features(
     return gradient
 
 
-def summed(
-    recorded: Recorded, numbers: Sequence[int]
-) -> list[Tensor | None]:
+def summed(recorded: Recorded, numbers: Sequence[int]) -> list[Tensor | None]:
     """Returns the plain gradient of all that is minimised."""
     sources = [recorded.theta[i] for i in numbers]
     return recorded.recording.gradient(recorded.total, sources)

@@ -29,7 +29,7 @@ class Trunk:
         if isinstance(encoder, BranchedEncoder):
             found = encoder.num_shared > 0
         else:
-            self._with_shared = _with_shared_output(encoder)
+            self._with_shared: Any = _with_shared_output(encoder)
             found = self._with_shared is not None
         if not found:
             raise error(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._registry import register
 from keras_selfaux._types import Edge, Task
 
@@ -231,3 +231,31 @@ def _file_error(path: Any, received: str) -> ValueError:
         remedy='It should hold {"tasks": [names], "edges": [[source, '
         "target], ...]} as written by `TransferGraph.to_json`.",
     )
+
+
+def as_graph(auxiliaries: Any, tasks: Sequence[Task]) -> TransferGraph:
+    """Returns the graph that a model's `auxiliaries` stand for.
+
+    Args:
+        auxiliaries: `"all"`, `"none"`, a `TransferGraph`, or an iterable of
+            `(source, target)` edges.
+        tasks: The model's tasks, in their order.
+
+    Raises:
+        ValueError: If it is none of these, or names other tasks.
+    """
+    if isinstance(auxiliaries, TransferGraph):
+        check_same_tasks("heads", tasks, auxiliaries.tasks)
+        return TransferGraph(tasks, auxiliaries.edges)
+    if auxiliaries == "all":
+        return TransferGraph.complete(tasks)
+    if auxiliaries == "none":
+        return TransferGraph.empty(tasks)
+    if isinstance(auxiliaries, str):
+        raise error(
+            '`auxiliaries` must be "all", "none", a TransferGraph or a list '
+            "of (source, target) edges.",
+            received=f"auxiliaries={auxiliaries!r}",
+            remedy="Pass one of these.",
+        )
+    return TransferGraph(tasks, auxiliaries)

@@ -40,9 +40,10 @@ from keras_selfaux._steps_per_execution import (
     default_steps,
     steps_per_execution,
 )
+from keras_selfaux._summary import summary_lines
 from keras_selfaux._task_gradients import RowPlan, build_rules, make_plan
 from keras_selfaux._types import Edge, Layer, Task, Tensor
-from keras_selfaux.graph import TransferGraph
+from keras_selfaux.graph import TransferGraph, as_graph
 from keras_selfaux.layers import BranchedEncoder, HeadBank
 from keras_selfaux.layers._head_bank import check_heads
 from keras_selfaux.metrics import CompiledMetrics, LossTracker
@@ -123,7 +124,8 @@ class SelfAuxModel(keras.Model):
         # Recomputing all of a network would save nothing.
         support_rematerialization(encoder, itself=False)
         self.encoder = encoder
-        graph = _resolve_graph(auxiliaries, heads)
+        check_heads(heads)
+        graph = as_graph(auxiliaries, list(heads))
         self.head_bank = HeadBank(heads, graph, stack=stack, name="heads")
         self._inputs_shape: Any = None
         self.output_names = list(graph.tasks)
@@ -313,13 +315,15 @@ class SelfAuxModel(keras.Model):
 
     def row_plan(self) -> RowPlan | None:
         """Returns what the tasks' gradients are taken by, if apart."""
+        plan: RowPlan | None
         if self._row_plan is None:
             plan = make_plan(self)
             if plan is not None:
                 build_rules(self, plan)
             # Past `__setattr__`, which would look for layers to track.
             self.__dict__["_row_plan"] = (plan,)
-        return self._row_plan[0]
+        (plan,) = self._row_plan
+        return plan
 
     # Training.
 
@@ -559,24 +563,8 @@ class SelfAuxModel(keras.Model):
         """Prints Keras's summary, then what training adds and export drops."""
         super().summary(*args, **kwargs)
         print_line = kwargs.get("print_fn") or print
-        graph, bank = self.transfer_graph, self.head_bank
-        discarded = bank.num_clone_parameters if bank.built else 0
-        kept = self.count_params() - discarded if self.built else 0
-        print_line(f" Tasks: {', '.join(graph.tasks)}")
-        print_line(f" Self-auxiliaries: {len(graph.edges)}")
-        for part, stacks in self._stacks().items():
-            for stack in stacks:
-                print_line(f" {part}: {stack.describe()}")
-        print_line(f" Parameters kept at export: {kept:,}")
-        print_line(f" Parameters discarded at export: {discarded:,}")
-
-    def _stacks(self) -> dict[str, list[Any]]:
-        """Returns what may run as one product, by the part it belongs to."""
-        return {
-            "Encoder": getattr(self.encoder, "stage_stacks", []),
-            "Heads": self.head_bank.primary_stacks,
-            "Clones": self.head_bank.clone_stacks,
-        }
+        for line in summary_lines(self):
+            print_line(line)
 
     def save_own_variables(self, store: Any) -> None:
         """Saves the states of random generators, which Keras leaves out."""
@@ -613,23 +601,3 @@ class SelfAuxModel(keras.Model):
         heads = {t: load(h, custom_objects) for t, h in config["heads"].items()}
         encoder = load(config["encoder"], custom_objects)
         return cls(**{**config, "encoder": encoder, "heads": heads})
-
-
-def _resolve_graph(auxiliaries: Any, heads: Any) -> TransferGraph:
-    check_heads(heads)
-    tasks = list(heads)
-    if isinstance(auxiliaries, TransferGraph):
-        check_same_tasks("heads", tasks, auxiliaries.tasks)
-        return TransferGraph(tasks, auxiliaries.edges)
-    if auxiliaries == "all":
-        return TransferGraph.complete(tasks)
-    if auxiliaries == "none":
-        return TransferGraph.empty(tasks)
-    if isinstance(auxiliaries, str):
-        raise error(
-            '`auxiliaries` must be "all", "none", a TransferGraph or a list '
-            "of (source, target) edges.",
-            received=f"auxiliaries={auxiliaries!r}",
-            remedy="Pass one of these.",
-        )
-    return TransferGraph(tasks, auxiliaries)
