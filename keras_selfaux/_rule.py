@@ -26,9 +26,15 @@ class Rule(keras.layers.Layer):
         """Creates a float32 variable that no optimizer of a model trains."""
         if isinstance(initializer, (int, float)):
             initializer = keras.initializers.Constant(initializer)
-        return self.add_weight(
+        # Keras takes no more variables once `build` is over, and the shapes
+        # of rows are not known before.
+        self._tracker.unlock()
+        variable = self.add_weight(
             name=name, shape=shape, initializer=initializer, trainable=False
         )
+        if self.built:
+            self._tracker.lock()
+        return variable
 
     def on_epoch_end(self) -> None:
         """Called by `fit` after each epoch's training."""

@@ -3,7 +3,7 @@
 A new method is one row here; `properties.py` holds what is asked of it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -393,24 +393,98 @@ class WeightingCase(NamedTuple):
         make: Makes the weighting; takes `normalize`.
         name: What `weightings.get` knows it by, if anything.
         equal_at: What all weights are at equal losses, in the first step.
+        sums: Whether the weights of what is present sum to its number.
+        exempt: Properties that are not asked of it, each with the reason.
     """
 
     make: Callable[..., weightings.Weighting]
-    name: str | None
-    equal_at: float | None
+    name: str | None = None
+    equal_at: float = 1.0
+    sums: bool = False
+    exempt: Mapping[str, str] = {}
 
+
+_NAMED_TASKS = {
+    "equal_losses_have_equal_weights": "weights are given one by one",
+    "one_task_alone_has_a_weight": "it names three tasks",
+    "one_task_alone_keeps_its_weight": "it names three tasks",
+    "absent_tasks_leave_the_others_as_if_alone": "it names three tasks",
+}
+_BY_CHANCE = {
+    "equal_losses_have_equal_weights": "the draws are not equal",
+    "xla_gives_the_same_weights": "XLA has a generator of its own",
+    "the_order_of_tasks_does_not_matter": "draws go by position",
+    "absent_tasks_leave_the_others_as_if_alone": "fewer draws are others",
+    "branches_can_be_normalised": "each weighting draws for itself",
+}
+_BY_TASK = {
+    "a_config_keeps_the_normalisation": "it refuses one",
+    "branches_can_be_normalised": "it refuses to",
+}
 
 WEIGHTINGS: dict[str, WeightingCase] = {
-    "equal": WeightingCase(weightings.Equal, "equal", 1.0),
+    "equal": WeightingCase(weightings.Equal, "equal", sums=True),
     "static": WeightingCase(
         lambda **kwargs: weightings.Static(
             {"a": 2.0, ("a", "b"): 0.5, ("c", "c"): 0.25}, **kwargs
         ),
-        None,
-        None,  # what was given, whatever the losses
+        exempt=_NAMED_TASKS,
     ),
     "static_ones": WeightingCase(
-        lambda **kwargs: weightings.Static({}, **kwargs), None, 1.0
+        lambda **kwargs: weightings.Static({}, **kwargs)
     ),
-    "auto_lambda": WeightingCase(weightings.AutoLambda, "auto_lambda", 0.1),
+    "auto_lambda": WeightingCase(
+        weightings.AutoLambda,
+        "auto_lambda",
+        equal_at=0.1,
+        exempt={
+            "absent_tasks_learn_nothing": "it is told no more than a "
+            "gradient, and has inertia",
+            "a_step_without_losses_teaches_nothing": "the same",
+        },
+    ),
+    "uncertainty": WeightingCase(weightings.Uncertainty, "uncertainty"),
+    "uncertainty_by_edge": WeightingCase(
+        lambda **kwargs: weightings.Uncertainty(0.3, by="edge", **kwargs)
+    ),
+    "impartial_loss": WeightingCase(weightings.ImpartialLoss, "impartial_loss"),
+    "dynamic_weight_average": WeightingCase(
+        weightings.DynamicWeightAverage, "dynamic_weight_average", sums=True
+    ),
+    "dynamic_weight_average_by_edge": WeightingCase(
+        lambda **kwargs: weightings.DynamicWeightAverage(
+            0.5, by="edge", **kwargs
+        ),
+        sums=True,
+    ),
+    "random_loss_weighting": WeightingCase(
+        lambda **kwargs: weightings.RandomLossWeighting(seed=1, **kwargs),
+        "random_loss_weighting",
+        sums=True,
+        exempt=_BY_CHANCE,
+    ),
+    "geometric_loss": WeightingCase(weightings.GeometricLoss, "geometric_loss"),
+    "smooth_tchebycheff": WeightingCase(
+        weightings.SmoothTchebycheff, "smooth_tchebycheff", sums=True
+    ),
+    "smooth_tchebycheff_preferring": WeightingCase(
+        lambda **kwargs: weightings.SmoothTchebycheff(
+            mu=0.1, ideal=0.2, preferences={"a": 3.0, "c": 0.5}, **kwargs
+        ),
+        sums=True,
+        exempt=_NAMED_TASKS,
+    ),
+    "famo": WeightingCase(weightings.FAMO, "famo", sums=True),
+    "famo_by_edge": WeightingCase(
+        lambda **kwargs: weightings.FAMO(
+            minimum_losses=-0.5, by="edge", **kwargs
+        ),
+        sums=True,
+    ),
+    "grad_norm": WeightingCase(
+        weightings.GradNorm, "grad_norm", sums=True, exempt=_BY_TASK
+    ),
+    "excess_mtl": WeightingCase(
+        weightings.ExcessMTL, "excess_mtl", sums=True, exempt=_BY_TASK
+    ),
 }

@@ -13,6 +13,9 @@ from keras_selfaux._types import Edge, Tensor
 from keras_selfaux.distribution import num_replicas
 from keras_selfaux.graph import TransferGraph
 
+# Its square is well within float32.
+_LARGEST = 1e15
+
 
 class Observation(NamedTuple):
     """What a training step tells a weighting that learns from it.
@@ -228,6 +231,8 @@ class Weighting(Rule):
         before = ops.copy(ops.convert_to_tensor(variable))
         # Inertia would move even what has no gradient.
         gradient = ops.where(present, gradient, ops.zeros_like(gradient))
+        # An optimizer may square it, and would never forget an infinity.
+        gradient = ops.clip(gradient, -_LARGEST, _LARGEST)
         # Keras's optimizers sum over replicas, and all have this gradient.
         self.optimizer.apply([gradient / num_replicas()], [variable])
         after = ops.convert_to_tensor(variable)

@@ -16,6 +16,21 @@ def test_names(name: str) -> None:
     assert weightings.get(name) is not weighting
 
 
+@pytest.mark.parametrize(
+    ("alias", "name"),
+    [
+        ("dwa", "dynamic_weight_average"),
+        ("gls", "geometric_loss"),
+        ("imtl_l", "impartial_loss"),
+        ("rlw", "random_loss_weighting"),
+        ("stch", "smooth_tchebycheff"),
+        ("uw", "uncertainty"),
+    ],
+)
+def test_what_papers_call_them(alias: str, name: str) -> None:
+    assert weightings.get(alias).name == name
+
+
 def test_instances_come_back_themselves() -> None:
     weighting = weightings.AutoLambda()
     assert weightings.get(weighting) is weighting
@@ -52,3 +67,13 @@ def test_a_config_of_something_else() -> None:
 def test_public_names_are_there() -> None:
     for name in weightings.__all__:
         assert getattr(weightings, name) is not None
+
+
+def test_every_weighting_has_a_row_in_the_table() -> None:
+    public = {
+        found
+        for name in weightings.__all__
+        if isinstance(found := getattr(weightings, name), type)
+    }
+    tested = {type(case.make()) for case in WEIGHTINGS.values()}
+    assert public - {weightings.Weighting} == tested
