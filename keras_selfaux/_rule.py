@@ -58,7 +58,7 @@ class Rule(keras.layers.Layer):
     def load_own_variables(self, store: Any) -> None:
         """Loads the state; one that the file lacks starts afresh."""
         seeds = self._seed_states()
-        if (self.weights or seeds) and not store.keys():
+        if self.variables and not store.keys():
             warnings.warn(
                 f"The file has no state of {self.name!r}: it was saved with "
                 "another rule. This one starts afresh.",

@@ -116,7 +116,7 @@ class GramianAggregator(Aggregator):
             become c^degree times as large. Defaults to 0.
     """
 
-    degree = 0
+    degree: float = 0.0
 
     def solve(self, gramian: Tensor, present: Tensor) -> Coefficients:
         """Returns the coefficients of the rows in the update.
@@ -165,11 +165,15 @@ class GramianAggregator(Aggregator):
         failed = ops.logical_and(is_finite, ops.logical_not(converged))
         self.failures.assign_add(ops.cast(failed, "float32"))
         if self.degree:
-            values = values * ops.power(rows.scale, float(self.degree))
+            values = values * ops.power(rows.scale, self.degree)
         return values
 
     def _weigh(self, gramian: Tensor) -> Coefficients:
-        present = ops.diagonal(gramian) > 0
+        squares = ops.diagonal(gramian)
+        # A row that is not finite spoils the update, but not the state.
+        present = ops.logical_and(squares > 0, ops.isfinite(squares))
+        pairs = ops.logical_and(present[:, None], present)
+        gramian = ops.where(pairs, gramian, ops.zeros_like(gramian))
         values, converged = self.solve(gramian, present)
         values = ops.cast(values, "float32")
         values = ops.where(present, values, ops.zeros_like(values))
@@ -179,3 +183,13 @@ class GramianAggregator(Aggregator):
 def count(present: Tensor) -> Tensor:
     """Returns how many rows are combined, at least 1: float32 scalar."""
     return ops.maximum(ops.sum(ops.cast(present, "float32")), 1.0)
+
+
+def nan_unless_finite(rows: Rows) -> Tensor:
+    """Returns 1 where all rows are finite, else NaN: float32 scalar.
+
+    An update times this lets a loss-scaling optimizer see an overflow, even
+    where the method would have left the row out.
+    """
+    is_finite = ops.all(ops.isfinite(rows.gramian))
+    return ops.where(is_finite, 1.0, float("nan"))
