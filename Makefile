@@ -2,7 +2,7 @@
 
 PYTHON ?= python3
 PYTEST_ARGS ?=
-# Benchmarks compare against PyTorch; to fetch the small CPU build instead:
+# Benchmarks compare against PyTorch and TorchJD; to fetch the small CPU build instead:
 # make bench TORCH_ARGS="--index-url https://download.pytorch.org/whl/cpu"
 TORCH_ARGS ?=
 
@@ -48,4 +48,5 @@ $(DEV): setup.cfg
 
 $(BENCH): $(DEV)
 	$(BIN)/python -m pip install --quiet torch==2.13.0 $(TORCH_ARGS)
+	$(BIN)/python -m pip install --quiet "torchjd[full]==0.18.0"
 	touch $@

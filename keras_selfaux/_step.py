@@ -1,8 +1,7 @@
 """One training step.
 
-The step follows one rule: L(θ, n), the vector of all losses, is a pure
-function of the weights θ and the non-trainable state n. However often it is
-evaluated, state moves once, from the first evaluation alone.
+However often the losses are evaluated, state moves once, from the first
+evaluation alone.
 """
 
 from collections.abc import Sequence
@@ -13,123 +12,14 @@ from keras import ops
 
 from keras_selfaux import _gradients, _task_gradients
 from keras_selfaux._batch import Batch, as_batch
-from keras_selfaux._checks import error
-from keras_selfaux._evaluation import (
-    regularization,
-    shares_of,
-    update_metrics,
-)
+from keras_selfaux._bilevel import scales_losses, update_weighting
+from keras_selfaux._evaluation import update_metrics
 from keras_selfaux._meta_data import PairedBatch
-from keras_selfaux._objective import EdgeLosses
-from keras_selfaux._rematerialization import rematerializing
+from keras_selfaux._pure_losses import Evaluation, evaluate
 from keras_selfaux._rows import Rows
-from keras_selfaux._stacking import NamedNodes
-from keras_selfaux._stacking._layer_stack import run_in_training_mode
 from keras_selfaux._task_gradients import RowPlan
-from keras_selfaux._trunk import Trunk
-from keras_selfaux._types import Edge, Task, Tensor
+from keras_selfaux._types import Tensor
 from keras_selfaux.distribution import num_replicas, replica_sum
-
-# How many times smaller than in training the loss scale of meta batches is.
-_MARGIN = 64.0
-
-
-class Evaluation(NamedTuple):
-    """What L(θ, n) returns.
-
-    Attributes:
-        losses: The losses as fractions, as far as this replica knows them.
-        shares: Tensor of shape `(n,)`: what this replica adds to each loss.
-        additional: What this replica adds to the regularisation.
-        predictions: `{task: prediction}`.
-        updates: Pairs of a non-trainable variable and its new value.
-        shared_features: What the trunk returned, if it was asked for.
-    """
-
-    losses: EdgeLosses
-    shares: Tensor
-    additional: Tensor
-    predictions: dict[Task, Tensor]
-    updates: list[tuple[Any, Tensor]]
-    shared_features: Tensor | None = None
-
-
-def evaluate(
-    model: Any,
-    theta: Sequence[Tensor],
-    batch: Batch,
-    *,
-    clones: bool,
-    backward: bool = True,
-    trunk: Trunk | None = None,
-) -> Evaluation:
-    """Evaluates L(θ, n) in training mode, without side effects.
-
-    Args:
-        model: The `SelfAuxModel`, built and compiled.
-        theta: Values for its trainable variables.
-        batch: The data.
-        clones: Whether to compute the clones; without, there are the
-            primaries' losses alone.
-        backward: Whether the gradient is asked for: only then is there
-            anything to gain from a `keras.RematScope`. Defaults to `True`.
-        trunk: What to run the encoder by, where the features that tasks
-            share are asked for.
-    """
-    count = len(model.transfer_graph.tasks)
-    edges = model.weighting.edges if clones else model.weighting.edges[:count]
-
-    def forward(x: Any) -> tuple[Any, ...]:
-        if trunk is None:
-            features, shared = model.features(x, training=True), None
-        else:
-            features, shared = trunk(x, training=True)
-        found = _losses_of(model, features, batch, edges, clones=clones)
-        return (*found, shared)
-
-    mapping = list(zip(model.trainable_variables, theta, strict=True))
-    with (
-        keras.StatelessScope(mapping, collect_losses=True) as scope,
-        rematerializing(backward),
-    ):
-        predictions, losses, shared = run_in_training_mode(forward, batch.x)
-        additional = regularization(model.losses)
-    updates = [
-        (variable, value)
-        for variable in model.non_trainable_variables
-        if (value := scope.get_current_value(variable)) is not None
-    ]
-    shares = shares_of(losses, model.edge_scales[: len(edges)])
-    return Evaluation(losses, shares, additional, predictions, updates, shared)
-
-
-def _losses_of(
-    model: Any,
-    features: NamedNodes,
-    batch: Batch,
-    edges: Sequence[Edge],
-    *,
-    clones: bool,
-) -> tuple[dict[Task, Tensor], EdgeLosses]:
-    """Returns the primaries' predictions and the losses of the edges."""
-    bank, objective, single = model.head_bank, model.objective, batch.single
-    by_sample = clones and objective.is_uniform and bank.runs_per_sample
-    if by_sample and single is not None:
-        # Nothing but metrics asks for these, and mostly nobody does.
-        primaries = bank.primaries(features, training=True)
-        outputs = bank.per_sample(features, single.task, training=True)
-        return bank.by_task(primaries), objective.of_single_tasks(
-            outputs, single, edges
-        )
-    others = []
-    if clones:
-        primaries, others = bank.all_outputs(features, training=True)
-    else:
-        primaries = bank.primaries(features, training=True)
-    losses = objective(
-        [*primaries, *others], batch.y, batch.sample_weight, edges
-    )
-    return bank.by_task(primaries), losses
 
 
 def train(model: Any, data: Any) -> dict[str, Tensor]:
@@ -143,8 +33,8 @@ def train(model: Any, data: Any) -> dict[str, Tensor]:
     gradient = step.gradient
     if weighting.needs_meta_data:
         meta_batch = as_batch(meta_data, model.transfer_graph.tasks)
-        _update_weighting(model, theta, gradient, batch, meta_batch)
-    if _scales_losses(optimizer) and num_replicas() > 1:
+        update_weighting(model, theta, gradient, batch, meta_batch)
+    if scales_losses(optimizer) and num_replicas() > 1:
         gradient = _gradients.with_overflow_shared(gradient)
     optimizer.apply_gradients(
         zip(gradient, model.trainable_variables, strict=True)
@@ -279,81 +169,6 @@ def _weighed(model: Any, evaluation: Evaluation) -> dict[str, Tensor]:
         "raw_weights": raw,
         "weights": model.weighting.weights_of_edges(raw),
     }
-
-
-def _update_weighting(
-    model: Any,
-    theta: Sequence[Tensor],
-    scaled_gradient: Sequence[Tensor | None],
-    batch: Batch,
-    meta_batch: Batch,
-) -> None:
-    """Hands the weighting the exact gradient of the meta loss by ω."""
-    weighting, optimizer = model.weighting, model.optimizer
-
-    def update() -> None:
-        gradient = replica_sum(
-            _gradients.scale(scaled_gradient, 1 / optimizer.scale_loss(1.0))
-        )
-        if isinstance(optimizer, keras.optimizers.MultiOptimizer):
-            raise error(
-                f"Weighting {weighting.name!r} needs one learning rate for "
-                "its virtual step.",
-                received="a MultiOptimizer",
-                remedy="Use a single optimizer, or another weighting.",
-            )
-        rate = ops.cast(optimizer.learning_rate, "float32")
-        # In half precision a small gradient becomes 0 unless it is scaled.
-        # Less than in training, where weights ω below 1 leave more room.
-        meta_scale = ops.maximum(optimizer.scale_loss(1.0) / _MARGIN, 1.0)
-        virtual = _gradients.descend(theta, gradient, rate)
-
-        def meta_loss(theta: Sequence[Tensor]) -> tuple[Tensor, None]:
-            shares = evaluate(model, theta, meta_batch, clones=False).shares
-            return ops.sum(shares) * meta_scale, None
-
-        def losses(theta: Sequence[Tensor]) -> Tensor:
-            return evaluate(
-                model, theta, batch, clones=True, backward=False
-            ).shares
-
-        _, direction = _gradients.value_and_gradient(meta_loss, virtual)
-        direction = _gradients.scale(direction, 1 / meta_scale)
-        slopes = _gradients.directional_derivative(
-            losses,
-            theta,
-            replica_sum(direction),
-            rescale=_scales_losses(optimizer),
-        )
-        hypergradient = -rate * replica_sum(slopes)
-        # An overflow, as mixed_float16 has now and then, must not last.
-        # Squares, because an optimizer of ω may keep them; the gradient,
-        # because the weights of clones do not reach the meta loss.
-        judged = gradient if _scales_losses(optimizer) else []
-        finite = _gradients.all_finite([ops.square(hypergradient), *judged])
-        if num_replicas() == 1:
-            _gradients.run_if(finite, lambda: weighting.update(hypergradient))
-        else:  # replicas cannot talk to each other inside a condition
-            none = ops.zeros_like(hypergradient)
-            weighting.update(ops.where(finite, hypergradient, none))
-
-    if weighting.update_every == 1:
-        update()
-        return
-    if num_replicas() > 1:
-        raise error(
-            "A weighting can be updated only at every step when several "
-            "replicas train together.",
-            received=f"update_every={weighting.update_every}",
-            remedy="Set update_every=1.",
-        )
-    due = ops.equal(optimizer.iterations % weighting.update_every, 0)
-    _gradients.run_if(due, update)
-
-
-def _scales_losses(optimizer: Any) -> bool:
-    """Says whether training is in float16, where overflows are skipped."""
-    return isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
 
 
 def split_pair(data: Any) -> tuple[Any, Any]:

@@ -1,0 +1,356 @@
+"""`MultiTaskTrainer`: compiling, training and evaluating, as Keras does."""
+
+import inspect
+from typing import Any
+
+import keras
+from keras import ops
+
+from keras_selfaux import (
+    _compile,
+    _evaluation,
+    _execution,
+    _step,
+    aggregators,
+    weightings,
+)
+from keras_selfaux._batch import as_batch
+from keras_selfaux._checks import error
+from keras_selfaux._epoch_ends import with_epoch_ends
+from keras_selfaux._logs import PackedLogs
+from keras_selfaux._meta_data import (
+    PairedBatch,
+    pair_fit_arguments,
+    shape_of_inputs,
+)
+from keras_selfaux._objective import Objective
+from keras_selfaux._steps_per_execution import (
+    default_steps,
+    steps_per_execution,
+)
+from keras_selfaux._task_gradients import RowPlan, build_rules, make_plan
+from keras_selfaux._types import Tensor
+from keras_selfaux.metrics import CompiledMetrics, LossTracker
+
+
+class MultiTaskTrainer(keras.Model):
+    """What `SelfAuxModel` does between `compile` and the end of `fit`.
+
+    A subclass has an `encoder`, a `head_bank` and a `transfer_graph`, and
+    returns features as nodes by `features(inputs, training)`.
+    """
+
+    # Compiling.
+
+    def compile(
+        self,
+        optimizer: Any = "rmsprop",
+        loss: Any = None,
+        loss_weights: Any = None,
+        metrics: Any = None,
+        weighted_metrics: Any = None,
+        *args: Any,
+        weighting: Any = "equal",
+        aggregator: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        """Configures the model for training.
+
+        Args:
+            optimizer: As in Keras.
+            loss: A loss for all tasks, or `{task: loss}`.
+            loss_weights: A number per task, `{task: number}`, that belongs
+                to the task's loss: it scales the losses of the task's
+                clones as well, and `loss` in evaluation. Defaults to 1.
+            metrics: A list of metrics for every task, or `{task: metrics}`.
+                Missing labels are left out. Equal metrics of several tasks
+                are computed at once where they are means over samples, but
+                for metric objects given by task: these keep their state, so
+                that they can be asked for their result.
+            weighted_metrics: The same, weighted by the sample weights.
+            *args: Further arguments of `keras.Model.compile`.
+            weighting: The rule for task weights: a name, a config dict or a
+                `weightings.Weighting`. Defaults to `"equal"`.
+            aggregator: The rule that turns the gradients of several tasks
+                into one update of what they share: a name, a config dict,
+                an `aggregators.Aggregator`, or `None` for their sum.
+                Defaults to `None`.
+            **kwargs: Further arguments of `keras.Model.compile`. By default
+                `fit` takes 16 `steps_per_execution` where the model is
+                small (up to 1,048,576 parameters) and no callback acts on
+                every step; with `steps_per_epoch` or `validation_steps`,
+                the largest common divisor up to 16.
+
+        Raises:
+            ValueError: If losses, metrics or loss weights do not fit the
+                tasks, or if there is no such weighting or aggregator.
+        """
+        tasks = self.transfer_graph.tasks
+        given = {
+            "loss": loss,
+            "loss_weights": loss_weights,
+            "metrics": metrics,
+            "weighted_metrics": weighted_metrics,
+        }
+        losses = _compile.losses_by_task(loss, tasks)
+        weights = _compile.loss_weights_by_task(loss_weights, tasks)
+        rule = _compile.fresh(weightings.get(weighting))
+        rule.build(self.transfer_graph)
+        combiner = _compile.fresh(aggregators.get(aggregator))
+        if combiner is not None:
+            combiner.build(len(tasks))
+        unweighted = _compile.metrics_by_task(metrics, tasks)
+        weighted = _compile.metrics_by_task(weighted_metrics, tasks)
+        super().compile(optimizer, None, None, {}, {}, *args, **kwargs)
+        self._loss_tracker = None  # `LossTracker` does its work
+        self.loss = loss
+        compiled_metrics = CompiledMetrics(
+            type(self._compile_metrics),
+            unweighted,
+            weighted,
+            tasks,
+            kept=_compile.given_metrics([metrics, weighted_metrics]),
+        )
+        # Like an optimizer, these belong to the compiled state, not to the
+        # layers. Writing past `__setattr__` keeps Keras from tracking them.
+        self.__dict__.update(
+            weighting=rule,
+            aggregator=combiner,
+            _row_plan=None,
+            objective=Objective(losses),
+            edge_scales=[weights[source] for source, _ in rule.edges],
+            loss_tracker=LossTracker(tasks, list(weights.values())),
+            _compile_metrics=compiled_metrics,
+            # The 2nd positional argument after those above.
+            _chooses_steps=not args[1:] and "steps_per_execution" not in kwargs,
+            functions_by_steps={},
+            _compile_arguments={
+                **given,
+                "weighting": rule,
+                "aggregator": combiner,
+            },
+        )
+
+    @property
+    def metrics(self) -> list[Any]:
+        """All metrics: losses first, then those of `compile`."""
+        metrics: list[Any] = super().metrics
+        if not self.compiled:
+            return metrics
+        return [self.loss_tracker, *metrics]
+
+    def _flatten_metrics_in_order(self, logs: dict[str, Any]) -> Any:
+        # As in Keras, `loss` comes first; a tf.function sorts its outputs.
+        losses = [f"{task}_loss" for task in self.output_names]
+        first = [name for name in ("loss", *losses) if name in logs]
+        values = [logs[k] for k in (*first, *sorted(set(logs) - set(first)))]
+        return values[0] if len(values) == 1 else values
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """Returns what `compile` was given, serialised."""
+        config: dict[str, Any] = super().get_compile_config()
+        if config:
+            for name, value in self._compile_arguments.items():
+                config[name] = keras.saving.serialize_keras_object(value)
+            if self._chooses_steps:
+                config.pop("steps_per_execution", None)
+        return config
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles as `get_compile_config` described."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.built:
+            self._build_compiled()
+
+    def _build_compiled(self) -> None:
+        """Creates the compiled state that depends on the weights' shapes."""
+        if not self.optimizer.built:
+            self.optimizer.build(self.trainable_variables)
+        self.row_plan()
+
+    def row_plan(self) -> RowPlan | None:
+        """Returns what the tasks' gradients are taken by, if apart."""
+        plan: RowPlan | None
+        if self._row_plan is None:
+            plan = make_plan(self)
+            if plan is not None:
+                build_rules(self, plan)
+            # Past `__setattr__`, which would look for layers to track.
+            self.__dict__["_row_plan"] = (plan,)
+        (plan,) = self._row_plan
+        return plan
+
+    # Training.
+
+    def fit(self, *args: Any, meta_data: Any = None, **kwargs: Any) -> Any:
+        """Trains the model.
+
+        Args:
+            *args: As for `keras.Model.fit`.
+            meta_data: Held-out data for a weighting that needs them: a
+                `tf.data.Dataset` or `PyDataset` of batches, or a tuple
+                `(x, y)` or `(x, y, sample_weight)` of arrays, shuffled and
+                batched like the training data. Repeated as needed; ignored
+                by weightings that need none.
+            **kwargs: As for `keras.Model.fit`.
+
+        Returns:
+            A `keras.callbacks.History`.
+
+        Raises:
+            ValueError: If the weighting needs `meta_data` and there is none.
+        """
+        signature = inspect.signature(keras.Model.fit)
+        arguments = signature.bind(self, *args, **kwargs).arguments
+        del arguments["self"]
+        self._prepare_training("fit", arguments.get("x"))
+        if self.weighting.needs_meta_data:
+            self._check_meta_data(meta_data)
+            arguments = pair_fit_arguments(arguments, meta_data)
+        arguments["callbacks"] = with_epoch_ends(
+            arguments.get("callbacks"), [self.weighting, self.aggregator]
+        )
+        steps = self.steps_per_execution
+        if self._chooses_steps and steps == 1:
+            steps = default_steps(self, arguments)
+        with steps_per_execution(self, steps):
+            return super().fit(**arguments)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Evaluates the primaries, as `keras.Model.evaluate` does."""
+        # A callback of `fit` may ask for so many steps and not one more;
+        # the validation of `fit` itself goes by the steps of `fit`.
+        own = kwargs.get("_use_cached_eval_dataset", False)
+        with steps_per_execution(self, self._steps(within_fit=own)):
+            return super().evaluate(*args, **kwargs)
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns `{task: predictions}`, as `keras.Model.predict` does."""
+        with steps_per_execution(self, self._steps(within_fit=False)):
+            return super().predict(*args, **kwargs)
+
+    def _steps(self, *, within_fit: bool) -> int:
+        chosen = self.compiled and self._chooses_steps and not within_fit
+        steps: int = 1 if chosen else self.steps_per_execution
+        return steps
+
+    def train_on_batch(
+        self, x: Any, *args: Any, meta_data: Any = None, **kwargs: Any
+    ) -> Any:
+        """Takes one step on one batch.
+
+        Args:
+            x: Inputs, as for `keras.Model.train_on_batch`.
+            *args: As for `keras.Model.train_on_batch`.
+            meta_data: The meta batch `(x, y)` or `(x, y, sample_weight)`,
+                for a weighting that needs one.
+            **kwargs: As for `keras.Model.train_on_batch`.
+
+        Returns:
+            The loss and metrics, as in Keras.
+        """
+        self._prepare_training("train_on_batch", x)
+        if not self.weighting.needs_meta_data:
+            return super().train_on_batch(x, *args, **kwargs)
+        self._check_meta_data(meta_data)
+        signature = inspect.signature(keras.Model.train_on_batch)
+        arguments = signature.bind(self, x, *args, **kwargs).arguments
+        if arguments.get("class_weight") is not None:
+            raise error(
+                "`class_weight` cannot be used together with `meta_data`.",
+                received=f"class_weight={arguments['class_weight']!r}",
+                remedy="Pass `sample_weight` instead.",
+            )
+        batch = keras.utils.pack_x_y_sample_weight(
+            x, arguments.get("y"), arguments.get("sample_weight")
+        )
+        return super().train_on_batch(
+            PairedBatch(batch, meta_data),
+            return_dict=arguments.get("return_dict", False),
+        )
+
+    def _prepare_training(self, method: str, x: Any) -> None:
+        """Creates all variables: a step that did would be traced twice."""
+        self._assert_compile_called(method)
+        shape = None if self.built else shape_of_inputs(x)
+        with self.distribute_strategy.scope():
+            if shape is not None:
+                self.build(shape)
+            _compile.check_optimizer(self.optimizer, self)
+            if self.built:
+                self._build_compiled()
+
+    def _check_meta_data(self, meta_data: Any) -> None:
+        if meta_data is None:
+            raise error(
+                f"Weighting {self.weighting.name!r} needs `meta_data`.",
+                received="meta_data=None",
+                remedy="Pass held-out data, for example "
+                "`meta_data=validation_data`.",
+            )
+
+    def train_step(self, data: Any) -> dict[str, Tensor]:
+        """Takes one training step; see `_step.train`."""
+        return _step.train(self, data)
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Makes what `fit` calls for `steps_per_execution` steps."""
+        if force:
+            self.functions_by_steps.clear()
+        before: Any = getattr(self, "train_function", None)
+        super().make_train_function(force)
+        made: Any = getattr(self, "train_function", None)
+        plain = type(self).train_step is MultiTaskTrainer.train_step
+        if made is not before and plain and _execution.can_loop(self):
+            made = _execution.looped_train_function(self, made)
+            self.train_function = made
+        return made
+
+    def _make_function(self, step_function: Any) -> Any:
+        # Keras makes the functions of training and of evaluation by this.
+        if (
+            self.run_eagerly
+            or self.distribute_strategy.num_replicas_in_sync > 1
+        ):
+            return super()._make_function(step_function)
+        logs = PackedLogs()
+        function = super()._make_function(logs.step(step_function))
+        return lambda iterator: logs.unpack(function(iterator))
+
+    def test_step(self, data: Any) -> dict[str, Tensor]:
+        """Evaluates one batch on the primaries."""
+        return _evaluation.test(self, data)
+
+    def compute_loss(
+        self,
+        x: Any = None,
+        y: Any = None,
+        y_pred: Any = None,
+        sample_weight: Any = None,
+        training: bool = True,
+    ) -> Tensor:
+        """Returns the primaries' loss: what `evaluate` calls `loss`."""
+        tasks = self.transfer_graph.tasks
+        batch = as_batch((x, y, sample_weight), tasks)
+        losses = _evaluation.primary_losses(self, batch, y_pred)
+        shares = _evaluation.shares_of(losses, self.edge_scales[: len(tasks)])
+        added = _evaluation.regularization(_evaluation.kept_losses(self))
+        return ops.sum(shares) + added
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, Tensor]:
+        """Updates the compiled metrics and returns all metrics' results."""
+        batch = as_batch((x, y, sample_weight), self.transfer_graph.tasks)
+        present = _evaluation.primary_losses(self, batch, y_pred).present
+        _evaluation.update_metrics(self, batch, y_pred, present)
+        logs: dict[str, Tensor] = self.get_metrics_result()
+        return logs
+
+    def _symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        # Under a strategy Keras builds from a batch; it must not see pairs.
+        if data_batch is not None:
+            data_batch, _ = _step.split_pair(data_batch)
+        super()._symbolic_build(iterator=iterator, data_batch=data_batch)
