@@ -4,12 +4,18 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from scipy.optimize import nnls
 
 # The smaller problems of one comparison are rows of this many, masked, so
 # that each solver is compiled once for all sizes.
 SIZE = 10
+
+# Compared with exact solvers: a sample always, many where time allows.
+COUNTS = pytest.mark.parametrize(
+    "count", [100, pytest.param(1000, marks=pytest.mark.slow)]
+)
 
 Problems = list[tuple[np.ndarray, np.ndarray]]
 

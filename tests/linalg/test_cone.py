@@ -14,11 +14,12 @@ def expected(gramian: np.ndarray, lower: np.ndarray) -> np.ndarray:
     return lower + helpers.least_nonnegative(rows, -rows @ lower)
 
 
-def test_1000_gramians() -> None:
+@helpers.COUNTS
+def test_random_gramians(count: int) -> None:
     """UPGrad's ten problems and DualProj's, at once."""
     lower = np.float32(np.vstack([np.eye(10), np.ones((1, 10))]))
     generator = np.random.default_rng(0)
-    for gramian, present in helpers.gramians(1000):
+    for gramian, present in helpers.gramians(count):
         value, converged = helpers.numpy(modes[2](gramian, present, lower))
         assert converged
         assert np.all(value[:, ~present] == 0)

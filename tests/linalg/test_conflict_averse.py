@@ -46,10 +46,11 @@ def search(start: np.ndarray, gramian: np.ndarray, radius: float) -> float:
     return best
 
 
-def test_1000_gramians() -> None:
+@helpers.COUNTS
+def test_random_gramians(count: int) -> None:
     generator = np.random.default_rng(0)
     searched = 0
-    for gramian, present in helpers.gramians(1000):
+    for gramian, present in helpers.gramians(count):
         radius = generator.choice([0.0, 0.1, 0.4, 0.9, 1.0, 3.0])
         value, converged = helpers.numpy(modes[2](gramian, present, radius))
         assert converged
@@ -66,7 +67,7 @@ def test_1000_gramians() -> None:
             optimum = search(weights, part, radius)
             searched += 1
         assert found <= optimum + 1e-6 * abs(optimum) + floor
-    assert searched < 400
+    assert searched < 0.4 * count
 
 
 @pytest.mark.parametrize(

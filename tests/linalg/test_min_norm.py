@@ -18,8 +18,9 @@ def expected(gramian: np.ndarray) -> np.ndarray:
     return weights / weights.sum()
 
 
-def test_1000_gramians() -> None:
-    for gramian, present in helpers.gramians(1000):
+@helpers.COUNTS
+def test_random_gramians(count: int) -> None:
+    for gramian, present in helpers.gramians(count):
         value, converged = helpers.numpy(modes[2](gramian, present))
         assert converged
         assert np.all(value[~present] == 0)

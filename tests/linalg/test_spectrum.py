@@ -10,9 +10,10 @@ solvers = helpers.in_all_modes(pseudo_solve)
 EPSILON = np.finfo("float32").eps
 
 
-def test_1000_gramians() -> None:
+@helpers.COUNTS
+def test_random_gramians(count: int) -> None:
     generator = np.random.default_rng(0)
-    for gramian, present in helpers.gramians(1000):
+    for gramian, present in helpers.gramians(count):
         part = helpers.of_present(gramian, present)
         size = len(part)
         values, vectors, kept = helpers.numpy(spectra[2](gramian, present))
