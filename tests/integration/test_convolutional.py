@@ -119,6 +119,7 @@ def count_convolutions(model: keras_selfaux.SelfAuxModel) -> int:
     return sum(op.type == "Conv2D" for op in graph.get_operations())
 
 
+@pytest.mark.slow
 def test_features_are_computed_once_however_many_clones() -> None:
     counts = {}
     for auxiliaries in ("none", "all"):
@@ -131,6 +132,7 @@ def test_features_are_computed_once_however_many_clones() -> None:
     assert counts["all"] - counts["none"] == 6 * CONVOLUTIONS_PER_HEAD
 
 
+@pytest.mark.slow
 def test_auto_lambda_moves_statistics_as_plain_keras_does() -> None:
     model = make_model()
     plain = model.inference_model

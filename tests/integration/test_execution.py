@@ -68,6 +68,7 @@ def test_steps_in_one_program_equal_steps_one_by_one() -> None:
         np.testing.assert_allclose(values, wanted.history[name], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_endless_data_stop_after_the_steps_of_an_epoch() -> None:
     model = make_model()
     compile_model(

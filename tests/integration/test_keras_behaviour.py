@@ -74,6 +74,7 @@ def masking_model(stack: bool) -> keras_selfaux.SelfAuxModel:
     return keras_selfaux.SelfAuxModel(encoder, heads(1), "none", stack=stack)
 
 
+@pytest.mark.slow
 def test_masked_positions_are_missing_labels() -> None:
     model = masking_model(stack=False)
     plain = model.inference_model
@@ -128,7 +129,10 @@ def test_an_overflow_leaves_the_task_weights_alone(update_every: int) -> None:
     assert int(model.weighting.optimizer.iterations) == steps
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)],
+)
 def test_mixed_precision_trains(policy: str) -> None:
     keras.config.set_dtype_policy(policy)
     model = make_model()
@@ -223,7 +227,7 @@ def test_weights_of_an_equal_model_start_an_auto_lambda_model(
     compile_model(equal)
     compile_model(learned, weighting="auto_lambda")
     equal.save_weights(tmp_path / "model.weights.h5")
-    with pytest.warns(UserWarning, match="no state of weighting 'auto_lambda'"):
+    with pytest.warns(UserWarning, match="no state of 'auto_lambda'"):
         learned.load_weights(tmp_path / "model.weights.h5")
     assert learned.task_weights["a", "b"] == pytest.approx(0.1)
     x = make_data()[0]

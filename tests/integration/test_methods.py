@@ -8,6 +8,7 @@ long is left to the slow tests, but for a few pairs of different kinds.
 import ast
 import itertools
 import pathlib
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import keras
@@ -29,8 +30,8 @@ from tests.integration.models import (
 )
 from tests.replicas import two_replicas
 
-# Of these every kind of need occurs once: rows, later losses, buffers, draws.
-_QUICK = {"pcgrad", "moco", "grad_norm", "famo"}
+# In these, rows, later losses, buffers and draws occur.
+_QUICK = {"moco", "grad_norm", "famo"}
 
 
 class Pair(NamedTuple):
@@ -55,7 +56,7 @@ class Pair(NamedTuple):
         return by_weighting or by_aggregator
 
 
-def _pairs() -> list[Any]:
+def _pairs(quick: Collection[str] = ()) -> list[Any]:
     count = max(len(WEIGHTINGS), len(AGGREGATORS))
     names = zip(
         itertools.cycle(WEIGHTINGS), itertools.cycle(AGGREGATORS), strict=False
@@ -64,13 +65,14 @@ def _pairs() -> list[Any]:
         pytest.param(
             Pair(*pair),
             id="-".join(pair),
-            marks=[] if _QUICK.intersection(pair) else [pytest.mark.slow],
+            marks=[] if set(quick).intersection(pair) else [pytest.mark.slow],
         )
         for pair in itertools.islice(names, count)
     ]
 
 
 PAIRS = pytest.mark.parametrize("pair", _pairs())
+SOME_QUICKLY = pytest.mark.parametrize("pair", _pairs(_QUICK))
 
 
 def fit(model: Any, count: int = 24, **arguments: Any) -> Any:
@@ -85,7 +87,7 @@ def state_of(model: Any) -> list[np.ndarray]:
     return [ops.convert_to_numpy(v) for rule in rules for v in rule.variables]
 
 
-@PAIRS
+@SOME_QUICKLY
 def test_two_replicas_equal_one(pair: Pair) -> None:
     model = make_model()
     compile_model(model, **pair.make())
@@ -116,7 +118,7 @@ def test_half_precision_under_xla_stays_finite(pair: Pair) -> None:
     assert min(weights) >= 0.0
 
 
-@PAIRS
+@SOME_QUICKLY
 def test_training_goes_on_from_a_file(
     pair: Pair, tmp_path: pathlib.Path
 ) -> None:
@@ -137,7 +139,9 @@ def test_training_goes_on_from_a_file(
 
 
 # XLA has a random generator of its own, so that draws are others there.
-@pytest.mark.parametrize("pair", [p for p in _pairs() if not p.values[0].draws])
+@pytest.mark.parametrize(
+    "pair", [p for p in _pairs({"mgda"}) if not p.values[0].draws]
+)
 def test_xla_takes_the_same_steps(pair: Pair) -> None:
     plain, compiled = make_model(), make_model()
     copy_weights(plain, compiled)

@@ -258,6 +258,7 @@ def test_a_saved_model_trains_on_in_half_precision(
     assert all(are_equal(again.get_weights(), model.get_weights()))
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one_in_half_precision() -> None:
     strategy = two_replicas()
     x, y = make_data(missing=False)

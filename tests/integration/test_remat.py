@@ -70,7 +70,7 @@ def make_model(mode: str | None, encoder: str, weighting: Any = None) -> Any:
 @pytest.mark.parametrize(
     ("mode", "encoder", "learns"),
     [
-        ("full", "functional", True),
+        pytest.param("full", "functional", True, marks=pytest.mark.slow),
         pytest.param("full", "branched", False, marks=pytest.mark.slow),
         ("activations", "branched", False),
         pytest.param(

@@ -59,7 +59,10 @@ def train(model: keras.Model, epochs: int) -> None:
     )
 
 
-@pytest.mark.parametrize("make", MODELS)
+@pytest.mark.parametrize(
+    "make",
+    [branched_model, pytest.param(functional_model, marks=pytest.mark.slow)],
+)
 def test_going_on_after_loading_equals_never_having_stopped(
     make: Any, tmp_path: pathlib.Path
 ) -> None:

@@ -125,7 +125,7 @@ def test_losses_and_gradients_equal_the_long_form(
     ("auxiliaries", "weighting", "jit_compile"),
     [
         ("all", AutoLambda(0.01), False),
-        ("all", "equal", True),
+        pytest.param("all", "equal", True, marks=pytest.mark.slow),
         pytest.param(
             [("a", "b"), ("c", "a")], "equal", False, marks=pytest.mark.slow
         ),

@@ -55,7 +55,10 @@ def test_an_edge_never_reaches_its_sources_branch() -> None:
 @pytest.mark.parametrize(
     ("optimizer", "batch_norm", "batch_size"),
     # In batches of 10 the last one is smaller.
-    [("sgd", False, 8), ("adam", True, 10)],
+    [
+        ("sgd", False, 8),
+        pytest.param("adam", True, 10, marks=pytest.mark.slow),
+    ],
 )
 def test_an_empty_graph_trains_as_plain_keras(
     optimizer: str, batch_norm: bool, batch_size: int

@@ -207,7 +207,9 @@ def test_regularisation_is_no_tasks_gradient(rows: str) -> None:
 
 
 @pytest.mark.parametrize("rows", ["parameters", "features"])
-@pytest.mark.parametrize("jit_compile", [False, True])
+@pytest.mark.parametrize(
+    "jit_compile", [False, pytest.param(True, marks=pytest.mark.slow)]
+)
 def test_factors_of_one_train_as_without_an_aggregator(
     rows: str, jit_compile: bool
 ) -> None:
@@ -221,7 +223,9 @@ def test_factors_of_one_train_as_without_an_aggregator(
     assert_same_weights(model, other, 1e-4)
 
 
-@pytest.mark.parametrize("rows", ["parameters", "features"])
+@pytest.mark.parametrize(
+    "rows", [pytest.param("parameters", marks=pytest.mark.slow), "features"]
+)
 def test_two_replicas_take_the_same_step_as_one(rows: str) -> None:
     data = make_data(30)
     model = make_model("all", dropout=0.0)
