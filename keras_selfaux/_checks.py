@@ -50,3 +50,29 @@ def check_same_tasks(
             remedy="Use the same task names for encoder outputs, heads, "
             "losses and labels.",
         )
+
+
+def check_count(name: str, value: Any, *, least: int) -> None:
+    """Raises unless `value` is an integer of at least `least`."""
+    if type(value) is not int or value < least:
+        raise error(
+            f"`{name}` must be an integer of at least {least}.",
+            received=f"{name}={value!r}",
+            remedy="Pass a whole number.",
+        )
+
+
+def check_within(name: str, value: Any, interval: str) -> None:
+    """Raises unless `value` is a number in an interval such as `"[0, 1)"`."""
+    low, high = (float(end) for end in interval[1:-1].split(","))
+    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+    if not (
+        is_number
+        and (low <= value if interval[0] == "[" else low < value)
+        and (value <= high if interval[-1] == "]" else value < high)
+    ):
+        raise error(
+            f"`{name}` must be a number in {interval}.",
+            received=f"{name}={value!r}",
+            remedy="Pass a number in this range.",
+        )

@@ -8,6 +8,7 @@ import keras
 
 from keras_selfaux._checks import check_positive, check_same_tasks, error
 from keras_selfaux._types import Task
+from keras_selfaux.distribution import num_replicas
 from keras_selfaux.losses import loss_for_task
 
 
@@ -109,10 +110,13 @@ def check_optimizer(optimizer: Any, model: Any) -> None:
 
 
 def fresh(rule: Any) -> Any:
-    """Returns a weighting or aggregator without any state."""
-    if rule is None or not rule.built:
+    """Returns a weighting or aggregator without any state.
+
+    That is the one given, unless its state belongs to an earlier
+    compilation or, under a strategy, may be of another one: then a copy.
+    """
+    if rule is None or not (rule.built or num_replicas() > 1):
         return rule
-    # Its state belongs to an earlier compilation.
     return type(rule).from_config(rule.get_config())
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_selfaux._checks import error
+from keras_selfaux._rows import scale_of
 from keras_selfaux._types import Tensor
 from keras_selfaux.distribution import replica_sum
 
@@ -143,7 +144,8 @@ def directional_derivative(
     theta = [tf.identity(tensor) for tensor in theta]
     moving = [i for i, d in enumerate(direction) if d is not None]
     tangents = [tf.convert_to_tensor(direction[i]) for i in moving]
-    length = _length(tangents) if rescale else tf.ones(())
+    # A power of two rounds nothing.
+    length = scale_of(tangents) if rescale and tangents else tf.ones(())
     if rescale:
         tangents = [t / tf.cast(length, t.dtype) for t in tangents]
     already = _operations()
@@ -170,21 +172,6 @@ def _operations() -> list[Any]:
         return []
     operations: list[Any] = tf.compat.v1.get_default_graph().get_operations()
     return operations
-
-
-def _length(tensors: Sequence[Tensor]) -> Tensor:
-    """Returns a power of two near the largest entry, or 1 if there is none.
-
-    Dividing by a power of two rounds nothing.
-    """
-    if not tensors:
-        return tf.ones(())
-    largest = tf.reduce_max(
-        [tf.cast(tf.reduce_max(tf.abs(t)), "float32") for t in tensors]
-    )
-    is_usual = (largest > 1e-30) & (largest < 1e30)
-    exponent = tf.math.log(tf.where(is_usual, largest, 1.0)) / math.log(2)
-    return tf.pow(2.0, tf.round(exponent))
 
 
 def recomputed(

@@ -48,7 +48,9 @@ def resolve(
     if isinstance(value, str) and value in names:
         return names[value]()
     if isinstance(value, dict) and "class_name" in value:
-        value = keras.saving.deserialize_keras_object(value)
+        # As in Keras, a class's name and config are enough.
+        ours = {"registered_name": f"{PACKAGE}>{value['class_name']}"}
+        value = keras.saving.deserialize_keras_object({**ours, **value})
     if isinstance(value, base):
         return value
     raise error(

@@ -1,10 +1,12 @@
 """`Rule`: what weightings and aggregators have in common."""
 
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 
+from keras_selfaux._checks import error
 from keras_selfaux._rematerialization import plain_call
 
 
@@ -14,7 +16,15 @@ class Rule(keras.layers.Layer):
     Its variables are float32 whatever the dtype policy, are never trained
     by the network's optimizer, and are saved with the model together with
     the states of its random generators.
+
+    Attributes:
+        keeps_rows: Whether it has variables of the rows' shapes, which
+            `build_rows` creates.
+        shapes_of_rows: For which shapes it did, if it did.
     """
+
+    keeps_rows = False
+    shapes_of_rows: tuple[tuple[int, ...], ...] | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         # float32 whatever the policy: 70,000 overflows float16.
@@ -35,6 +45,15 @@ class Rule(keras.layers.Layer):
         if self.built:
             self._tracker.lock()
         return variable
+
+    def build_rows(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Creates variables of the rows' shapes.
+
+        Called once, where `keeps_rows`, when the network is built.
+
+        Args:
+            shapes: Those of `Rows.tensors`: K, then a variable's.
+        """
 
     def on_epoch_end(self) -> None:
         """Called by `fit` after each epoch's training."""
@@ -76,3 +95,18 @@ class Rule(keras.layers.Layer):
         return [generator.state for generator in self._seed_generators]
 
     rematerialized_call = staticmethod(plain_call)
+
+
+def seed_generator(seed: Any) -> Any:
+    """Returns a generator of random numbers.
+
+    Raises:
+        ValueError: If `seed` is neither an integer nor `None`.
+    """
+    if seed is not None and (type(seed) is not int or seed < 0):
+        raise error(
+            "`seed` must be an integer of at least 0, or None.",
+            received=f"seed={seed!r}",
+            remedy="Pass an integer for the same draws every time.",
+        )
+    return keras.random.SeedGenerator(seed)

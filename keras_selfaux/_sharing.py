@@ -25,26 +25,16 @@ def shared_entries(model: Any) -> list[bool | np.ndarray]:
 
     Returns:
         For each of `model.trainable_variables`, whether it is shared; for
-        stacked layers that are shared in part, a bool array of one entry
-        per copy.
+        stacked layers of a `BranchedEncoder` that are shared in part, a
+        bool array of one entry per copy. A `BranchedEncoder` within another
+        encoder is seen from outside: its stacked layers are shared as a
+        whole.
     """
-    shared: dict[int, bool | np.ndarray] = {}
-    encoder, graph = model.encoder, model.transfer_graph
-    for branched in _branched_encoders(encoder, graph):
-        shared.update(_in_branched_encoder(branched, graph))
-    others = [v for v in encoder.trainable_variables if id(v) not in shared]
-    if others:
-        shared.update(_in_any_encoder(model, others))
+    if isinstance(model.encoder, BranchedEncoder):
+        shared = dict(_in_branched_encoder(model.encoder, model.transfer_graph))
+    else:
+        shared = dict(_in_any_encoder(model))
     return [shared.get(id(v), False) for v in model.trainable_variables]
-
-
-def _branched_encoders(
-    encoder: Any, graph: TransferGraph
-) -> Iterator[BranchedEncoder]:
-    for layer in encoder._flatten_layers():
-        is_branched = isinstance(layer, BranchedEncoder)
-        if is_branched and set(layer.tasks) == set(graph.tasks):
-            yield layer
 
 
 def _in_branched_encoder(
@@ -68,11 +58,9 @@ def _is_shared(targets: Sequence[Task], graph: TransferGraph) -> bool:
     return len(sources.union(targets)) > 1
 
 
-def _in_any_encoder(
-    model: Any, variables: Sequence[Any]
-) -> Iterator[tuple[int, bool]]:
+def _in_any_encoder(model: Any) -> Iterator[tuple[int, bool]]:
     """Follows the graph of operations from features back to variables."""
-    graph = model.transfer_graph
+    graph, variables = model.transfer_graph, model.encoder.trainable_variables
 
     def features(theta: Sequence[Tensor], inputs: Any) -> list[Tensor]:
         mapping = list(zip(variables, theta, strict=True))

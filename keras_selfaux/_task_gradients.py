@@ -39,14 +39,12 @@ class RowPlan(NamedTuple):
 
 
 def make_plan(model: Any) -> RowPlan | None:
-    """Plans the rows of a built and compiled model, if it needs any.
+    """Plans the rows of a built and compiled model, if there can be any.
 
     Raises:
         ValueError: If rows are needed and there are none to be had.
     """
     weighting, aggregator = model.weighting, model.aggregator
-    if aggregator is None and not weighting.needs_rows:
-        return None
     by_features = aggregator is not None and aggregator.rows == "features"
     plan = RowPlan(
         shared_entries(model), Trunk(model.encoder) if by_features else None
@@ -69,15 +67,29 @@ def make_plan(model: Any) -> RowPlan | None:
     return plan
 
 
-def build_rules(model: Any, plan: RowPlan) -> None:
-    """Lets weighting and aggregator create variables of the rows' shapes."""
-    variables = [model.trainable_variables[i] for i in plan.numbers]
+def build_rules(model: Any, plan: RowPlan | None) -> None:
+    """Lets weighting and aggregator create variables of the rows' shapes.
+
+    Raises:
+        ValueError: If they have such variables, of other shapes.
+    """
+    numbers = [] if plan is None else plan.numbers
+    variables = [model.trainable_variables[i] for i in numbers]
     count = len(model.transfer_graph.tasks)
-    shapes = [(count, *variable.shape) for variable in variables]
-    if model.weighting.needs_rows:
-        model.weighting.build_rows(shapes)
-    if model.aggregator is not None:
-        model.aggregator.build_rows(shapes)
+    shapes = tuple((count, *variable.shape) for variable in variables)
+    for rule in (model.weighting, model.aggregator):
+        if rule is None or not rule.keeps_rows:
+            continue
+        if rule.shapes_of_rows is None:
+            rule.build_rows(shapes)
+            rule.shapes_of_rows = shapes
+        elif rule.shapes_of_rows != shapes:
+            raise error(
+                f"{rule.name!r} remembers the gradients of other variables "
+                "than are trained now.",
+                received="layers frozen or unfrozen after `compile`",
+                remedy="Call `compile` again.",
+            )
 
 
 def task_losses(model: Any, weighted: Tensor) -> Tensor:

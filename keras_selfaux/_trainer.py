@@ -94,11 +94,12 @@ class MultiTaskTrainer(keras.Model):
         }
         losses = _compile.losses_by_task(loss, tasks)
         weights = _compile.loss_weights_by_task(loss_weights, tasks)
-        rule = _compile.fresh(weightings.get(weighting))
-        rule.build(self.transfer_graph)
-        combiner = _compile.fresh(aggregators.get(aggregator))
-        if combiner is not None:
-            combiner.build(len(tasks))
+        with self.distribute_strategy.scope():
+            rule = _compile.fresh(weightings.get(weighting))
+            rule.build(self.transfer_graph)
+            combiner = _compile.fresh(aggregators.get(aggregator))
+            if combiner is not None:
+                combiner.build(len(tasks))
         unweighted = _compile.metrics_by_task(metrics, tasks)
         weighted = _compile.metrics_by_task(weighted_metrics, tasks)
         super().compile(optimizer, None, None, {}, {}, *args, **kwargs)
@@ -116,7 +117,7 @@ class MultiTaskTrainer(keras.Model):
         self.__dict__.update(
             weighting=rule,
             aggregator=combiner,
-            _row_plan=None,
+            _row_plan=(None, None),
             objective=Objective(losses),
             edge_scales=[weights[source] for source, _ in rule.edges],
             loss_tracker=LossTracker(tasks, list(weights.values())),
@@ -170,15 +171,18 @@ class MultiTaskTrainer(keras.Model):
 
     def row_plan(self) -> RowPlan | None:
         """Returns what the tasks' gradients are taken by, if apart."""
-        plan: RowPlan | None
-        if self._row_plan is None:
+        if self.aggregator is None and not self.weighting.needs_rows:
+            return None
+        # Layers may have been frozen since the last step was traced.
+        trained = [id(variable) for variable in self.trainable_variables]
+        before, plan = self._row_plan
+        if before != trained:
             plan = make_plan(self)
-            if plan is not None:
-                build_rules(self, plan)
+            build_rules(self, plan)
             # Past `__setattr__`, which would look for layers to track.
-            self.__dict__["_row_plan"] = (plan,)
-        (plan,) = self._row_plan
-        return plan
+            self.__dict__["_row_plan"] = trained, plan
+        found: RowPlan | None = plan
+        return found
 
     # Training.
 

@@ -3,8 +3,10 @@
 from typing import Any
 
 import keras
+from keras.src.models.functional import Functional
 
 from keras_selfaux._checks import error
+from keras_selfaux._rematerialization import support_rematerialization
 from keras_selfaux._stacking import NamedNodes, Nodes
 from keras_selfaux._types import Layer, Tensor
 from keras_selfaux.layers import BranchedEncoder
@@ -21,7 +23,8 @@ class Trunk:
         encoder: The encoder, built.
 
     Raises:
-        ValueError: If there is no such tensor.
+        ValueError: If there is no such tensor, or if layers before it are
+            used once more behind it.
     """
 
     def __init__(self, encoder: Layer) -> None:
@@ -56,7 +59,8 @@ class Trunk:
 
 def _with_shared_output(encoder: Layer) -> keras.Model | None:
     """Returns a functional model with the trunk's tensor as an output."""
-    if not hasattr(encoder, "operations"):
+    # A `call` of one's own is more than the graph of operations says.
+    if getattr(type(encoder), "call", None) is not Functional.call:
         return None
     dominators = _dominators(encoder)
     common = set.intersection(
@@ -71,8 +75,35 @@ def _with_shared_output(encoder: Layer) -> keras.Model | None:
     ]
     if not shared:
         return None
+    _check_not_used_again(encoder, shared[-1])
     outputs = {"features": encoder.output, "shared": shared[-1]}
-    return keras.Model(encoder.input, outputs, name=encoder.name)
+    model = keras.Model(encoder.input, outputs, name=encoder.name)
+    # Recomputing all of a network would save nothing.
+    support_rematerialization(model, itself=False)
+    return model
+
+
+def _check_not_used_again(encoder: Layer, shared: Any) -> None:
+    """Raises if a variable before the trunk's end is used behind it, too."""
+    trunk = keras.Model(encoder.input, shared)
+    before = {
+        id(node) for nodes in trunk._nodes_by_depth.values() for node in nodes
+    }
+    again = [
+        node.operation.name
+        for nodes in encoder._nodes_by_depth.values()
+        for node in nodes
+        if id(node) not in before
+        and {id(v) for v in getattr(node.operation, "trainable_variables", [])}
+        & {id(v) for v in trunk.trainable_variables}
+    ]
+    if again:
+        raise error(
+            "rows='features' cannot tell apart what layers do in the trunk "
+            "and behind it.",
+            received=f"layers used in both places: {sorted(set(again))}",
+            remedy="Use rows='parameters', or layers of their own.",
+        )
 
 
 def _tensors(encoder: Layer) -> dict[int, Any]:

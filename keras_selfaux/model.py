@@ -122,7 +122,12 @@ class SelfAuxModel(MultiTaskTrainer):
 
     @property
     def task_weights(self) -> dict[Edge, float]:
-        """The weight ω of every edge and, under `(t, t)`, every primary."""
+        """The weight ω of every edge and, under `(t, t)`, every primary.
+
+        Where a weighting sets ω anew at every step, by its losses or by
+        chance, these are the last ones applied; else those that the next
+        step will apply.
+        """
         self._assert_compile_called("task_weights")
         edges = self.weighting.edges
         weights = self.weighting.current_weights()

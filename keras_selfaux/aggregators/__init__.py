@@ -111,6 +111,8 @@ _NAMES = {
     "up_grad": UPGrad,
     "dual_proj": DualProjection,
     "con_fig": ConFIG,
+    "dbmtl": DBMTL,
+    "mo_co": MoCo,
     "graddrop": GradDrop,
 }
 

@@ -1,7 +1,6 @@
 """`Aggregator` and `GramianAggregator`: bases of all rules for conflicts."""
 
 import warnings
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from keras import ops
@@ -59,12 +58,6 @@ class Aggregator(Rule):
     def build_state(self, num_rows: int) -> None:
         """Creates variables; called once, when K is known."""
 
-    def build_rows(self, shapes: Sequence[tuple[int, ...]]) -> None:
-        """Creates variables of the rows' shapes; see `Rows.tensors`.
-
-        Called once, when the network is built.
-        """
-
     def call(self, rows: Rows) -> list[Tensor]:
         """Returns the update that takes the place of the sum of the rows.
 
@@ -109,7 +102,8 @@ class Coefficients(NamedTuple):
 class GramianAggregator(Aggregator):
     """An aggregator that needs no more than the rows' inner products.
 
-    A subclass implements `solve`.
+    A subclass implements `solve`. Here `weights` are the coefficients of
+    rows; what Keras calls a layer's weights are its `variables`.
 
     Attributes:
         degree: How coefficients answer to rows c times as long: they
@@ -151,6 +145,13 @@ class GramianAggregator(Aggregator):
             )
         if not self.built:
             self.build(shape[0])
+        if shape[0] != self.num_rows:
+            raise error(
+                f"Aggregator {self.name!r} has a state for {self.num_rows} "
+                "rows.",
+                received=f"a Gramian of shape {shape}",
+                remedy="Use another instance for another number of rows.",
+            )
         return self._weigh(gramian).values
 
     def call(self, rows: Rows) -> list[Tensor]:

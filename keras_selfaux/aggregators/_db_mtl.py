@@ -5,11 +5,10 @@ from typing import Any
 
 from keras import ops
 
-from keras_selfaux._checks import check_positive
+from keras_selfaux._checks import check_positive, check_within
 from keras_selfaux._registry import register
 from keras_selfaux._rows import Rows, combined
 from keras_selfaux._types import Tensor
-from keras_selfaux.aggregators._arguments import check_within
 from keras_selfaux.aggregators._base import count, nan_unless_finite
 from keras_selfaux.aggregators._tracking import TrackingAggregator
 

@@ -5,10 +5,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_selfaux._checks import check_within
 from keras_selfaux._registry import register
 from keras_selfaux._rows import Rows
+from keras_selfaux._rule import seed_generator
 from keras_selfaux._types import Tensor
-from keras_selfaux.aggregators._arguments import check_within, seed_generator
 from keras_selfaux.aggregators._base import Aggregator, nan_unless_finite
 
 

@@ -4,9 +4,9 @@ from typing import Any
 
 from keras import ops
 
+from keras_selfaux._checks import check_count
 from keras_selfaux._registry import register
 from keras_selfaux._types import Tensor
-from keras_selfaux.aggregators._arguments import check_count
 from keras_selfaux.aggregators._base import (
     Coefficients,
     GramianAggregator,

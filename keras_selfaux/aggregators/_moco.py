@@ -5,12 +5,11 @@ from typing import Any
 
 from keras import ops
 
-from keras_selfaux._checks import check_positive
+from keras_selfaux._checks import check_positive, check_within
 from keras_selfaux._linalg import project_to_simplex
 from keras_selfaux._registry import register
 from keras_selfaux._rows import Rows, combined, gramian, scale_of
 from keras_selfaux._types import Tensor
-from keras_selfaux.aggregators._arguments import check_within
 from keras_selfaux.aggregators._base import count, nan_unless_finite
 from keras_selfaux.aggregators._tracking import TrackingAggregator
 from keras_selfaux.aggregators._unit_rows import applied

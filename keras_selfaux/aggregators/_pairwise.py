@@ -5,8 +5,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_selfaux._rule import seed_generator
 from keras_selfaux._types import Tensor
-from keras_selfaux.aggregators._arguments import seed_generator
 from keras_selfaux.aggregators._base import Coefficients, GramianAggregator
 from keras_selfaux.aggregators._unit_rows import lengths_and_cosines
 

@@ -22,6 +22,7 @@ class TrackingAggregator(Aggregator):
         averages: One variable for each of `Rows.tensors`.
     """
 
+    keeps_rows = True
     steps: Any
     mass: Any
     averages: list[Any]

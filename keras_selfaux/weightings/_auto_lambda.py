@@ -44,6 +44,7 @@ class AutoLambda(Weighting):
     >>> model.fit(x, y, meta_data=(x_val, y_val))
     """
 
+    bounds = (0.0, 1e4)
     default_by = "edge"
     needs_meta_data = True
 
@@ -81,11 +82,11 @@ class AutoLambda(Weighting):
         return ops.convert_to_tensor(self.raw)
 
     def update(self, gradient: Tensor) -> None:
-        """Takes an Adam step on the weights and clips them at 0."""
+        """Takes an Adam step on the weights and clips them to `bounds`."""
         raw = ops.convert_to_tensor(self.raw)
         everywhere = ops.ones_like(raw, dtype="bool")
         self.descend(self.raw, self.gradient_of_raw(gradient, raw), everywhere)
-        self.raw.assign(ops.maximum(self.raw, 0.0))
+        self.raw.assign(ops.clip(self.raw, *self.bounds))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the config, without the learned weights."""

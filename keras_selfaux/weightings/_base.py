@@ -1,5 +1,6 @@
 """`Weighting`: the base class of all rules for task weights."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -81,7 +82,7 @@ class Weighting(Rule):
     needs_later_losses = False
     needs_rows = False
     is_momentary = False
-    bounds = (0.0, 1e4)
+    bounds = (0.0, math.inf)
 
     def __init__(
         self,
@@ -113,12 +114,6 @@ class Weighting(Rule):
 
     def build_state(self, units: Sequence[Edge]) -> None:
         """Creates variables; called once, when the units are known."""
-
-    def build_rows(self, shapes: Sequence[tuple[int, ...]]) -> None:
-        """Creates variables of the rows' shapes; see `Rows.tensors`.
-
-        Called once, where `needs_rows`, when the network is built.
-        """
 
     # What to apply.
 
@@ -228,15 +223,20 @@ class Weighting(Rule):
             gradient: Tensor of shape `(u,)`, the same on every replica.
             present: Tensor of shape `(u,)`, bool; the others stay.
         """
-        before = ops.copy(ops.convert_to_tensor(variable))
-        # Inertia would move even what has no gradient.
+        # What has no gradient must neither go on by inertia nor slow down.
+        moving = [
+            v
+            for v in (variable, *self.optimizer.variables)
+            if v.shape == variable.shape
+        ]
+        before = [ops.copy(ops.convert_to_tensor(v)) for v in moving]
         gradient = ops.where(present, gradient, ops.zeros_like(gradient))
         # An optimizer may square it, and would never forget an infinity.
         gradient = ops.clip(gradient, -_LARGEST, _LARGEST)
         # Keras's optimizers sum over replicas, and all have this gradient.
         self.optimizer.apply([gradient / num_replicas()], [variable])
-        after = ops.convert_to_tensor(variable)
-        variable.assign(ops.where(present, after, before))
+        for moved, old in zip(moving, before, strict=True):
+            moved.assign(ops.where(present, ops.convert_to_tensor(moved), old))
 
     def gradient_of_raw(self, gradient: Tensor, raw: Tensor) -> Tensor:
         """Carries a gradient through the normalisation.

@@ -50,6 +50,8 @@ class ExcessMTL(RowWeights):
     >>> model.compile("adam", loss="mse", weighting="excess_mtl")
     """
 
+    keeps_rows = True
+
     def __init__(self, step_size: float = 0.01, **kwargs: Any) -> None:
         kwargs.setdefault("name", "excess_mtl")
         super().__init__(**kwargs)

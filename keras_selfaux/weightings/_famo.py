@@ -29,7 +29,8 @@ class FAMO(Weighting):
     to `z / (l - b)`, where z is the softmax of what is learned, l the loss
     and b the least value it can have; weights sum to the number K of
     losses. Choose it for the balance of gradient methods at the price of
-    one forward pass. Weights lie between 0 and K.
+    one forward pass. Weights lie between 0 and K. With an optimizer that
+    accumulates gradients it learns at the steps alone that move the model.
 
     Reference: Liu, Feng, Stone, Liu, *FAMO: Fast Adaptive Multitask
     Optimization*, 2023 (arXiv 2306.03792); times the number of losses.

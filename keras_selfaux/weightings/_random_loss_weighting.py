@@ -4,8 +4,8 @@ from typing import Any
 
 import keras
 
-from keras_selfaux._checks import error
 from keras_selfaux._registry import register
+from keras_selfaux._rule import seed_generator
 from keras_selfaux._types import Tensor
 from keras_selfaux.weightings._base import Weighting
 from keras_selfaux.weightings._present import count, softmax
@@ -42,14 +42,8 @@ class RandomLossWeighting(Weighting):
     def __init__(self, seed: int | None = None, **kwargs: Any) -> None:
         kwargs.setdefault("name", "random_loss_weighting")
         super().__init__(**kwargs)
-        if seed is not None and (type(seed) is not int or seed < 0):
-            raise error(
-                "`seed` must be an integer of at least 0, or None.",
-                received=f"seed={seed!r}",
-                remedy="Pass such an integer, or leave it out.",
-            )
         self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.seed_generator = seed_generator(seed)
 
     def raw_weights(self, losses: Tensor, present: Tensor) -> Tensor:
         """Returns new random weights."""

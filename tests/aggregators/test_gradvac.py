@@ -89,3 +89,14 @@ def test_what_is_no_beta(beta: object) -> None:
 def test_a_bad_seed() -> None:
     with pytest.raises(ValueError, match="`seed` must be an integer"):
         GradVac(seed=0.5)
+
+
+def test_another_number_of_rows_needs_another_instance() -> None:
+    aggregator = GradVac()
+    aggregator.weights(np.eye(2))
+    with pytest.raises(
+        ValueError,
+        match=r"Aggregator 'gradvac' has a state for 2 rows. Received: a "
+        r"Gramian of shape \(3, 3\). Use another instance",
+    ):
+        aggregator.weights(np.eye(3))

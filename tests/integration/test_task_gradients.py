@@ -1,5 +1,6 @@
 """Rows, what they are taken by, and what an aggregator's update replaces."""
 
+import pathlib
 from typing import Any
 
 import keras
@@ -360,6 +361,84 @@ def test_frozen_layers_have_no_rows() -> None:
     model.train_on_batch(*make_data())
 
 
+@pytest.mark.parametrize("swapped", [False, True])
+def test_a_branched_encoder_within_another_is_seen_from_outside(
+    swapped: bool,
+) -> None:
+    inputs = keras.Input((4,))
+    inner = keras_selfaux.layers.BranchedEncoder(
+        [layers.Dense(5)], paths=0, tasks=["a", "b"], stack=False
+    )(inputs)
+    first, second = inner["a"], inner["b"]
+    encoder = keras.Model(
+        inputs,
+        {"a": second, "b": first} if swapped else {"a": first, "b": second},
+    )
+    model = keras_selfaux.SelfAuxModel(
+        encoder, {t: layers.Dense(2) for t in "ab"}, [("a", "b")]
+    )
+    model.build((None, 4))
+    # Labels of both tasks reach what leads to b.
+    reached = [swapped, swapped, not swapped, not swapped]
+    assert shared_entries(model)[:4] == reached
+
+
+def test_freezing_after_loading(tmp_path: pathlib.Path) -> None:
+    model = functional_model("all")
+    for aggregator in ("mgda", "moco"):
+        compile_model(model, aggregator=aggregator)
+        model.train_on_batch(*make_data())
+        model.save(tmp_path / f"{aggregator}.keras")
+    restored = keras.models.load_model(tmp_path / "mgda.keras")
+    layer = restored.encoder.get_layer("last")
+    layer.trainable = False
+    before = ops.convert_to_numpy(layer.kernel)
+    restored.train_on_batch(*make_data())
+    np.testing.assert_array_equal(layer.kernel, before)
+    restored = keras.models.load_model(tmp_path / "moco.keras")
+    restored.encoder.get_layer("last").trainable = False
+    with pytest.raises(
+        ValueError,
+        match=r"'moco' remembers the gradients of other variables than are "
+        r"trained now. .* Call `compile` again.",
+    ):
+        restored.train_on_batch(*make_data())
+
+
+def random_rules() -> dict[str, Any]:
+    return {
+        "weighting": keras_selfaux.weightings.RandomLossWeighting(seed=1),
+        "aggregator": keras_selfaux.aggregators.PCGrad(seed=2),
+    }
+
+
+def test_rules_made_outside_a_strategy_are_copied_into_it() -> None:
+    model, outside = make_model(), random_rules()
+    compile_model(model, **random_rules())
+    with two_replicas().scope():
+        mirrored = make_model()
+        copy_weights(model, mirrored)
+        compile_model(mirrored, **outside)
+    for each in (model, mirrored):
+        each.fit(*make_data(20), batch_size=10, shuffle=False, verbose=0)
+    assert_same_weights(model, mirrored, 1e-5)
+    assert model.task_weights == pytest.approx(mirrored.task_weights)
+
+
+def test_feature_rows_under_a_remat_scope() -> None:
+    with keras.RematScope(mode="full"):
+        model = functional_model()
+    other = functional_model()
+    for each in (model, other):
+        each.build((None, 4))
+    other.set_weights(model.get_weights())
+    for each in (model, other):
+        compile_model(each, aggregator=Fixed(rows="features"))
+        each.train_on_batch(*make_data())
+    for one, two in zip(model.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(one, two, atol=1e-6)
+
+
 # What cannot be.
 
 
@@ -386,6 +465,42 @@ def test_feature_rows_of_a_layer_of_ones_own() -> None:
     )
     compile_model(model, aggregator=aggregator_by("features"))
     with pytest.raises(ValueError, match="needs one feature tensor"):
+        model.fit(*make_data(), verbose=0)
+
+
+def test_feature_rows_of_a_model_with_a_call_of_its_own() -> None:
+    class Doubling(keras.Model):
+        def call(self, inputs: Any, training: Any = None) -> Any:
+            return super().call(2 * inputs, training=training)
+
+    inputs = keras.Input((4,))
+    hidden = layers.Dense(5)(inputs)
+    encoder = Doubling(inputs, {t: layers.Dense(5)(hidden) for t in TASKS})
+    model = keras_selfaux.SelfAuxModel(
+        encoder, {t: layers.Dense(2) for t in TASKS}
+    )
+    compile_model(model, aggregator=aggregator_by("features"))
+    with pytest.raises(ValueError, match="needs one feature tensor"):
+        model.fit(*make_data(), verbose=0)
+
+
+def test_feature_rows_where_a_layer_is_used_again_behind_the_trunk() -> None:
+    inputs = keras.Input((4,))
+    again = layers.Dense(4, name="again")
+    hidden = again(inputs)
+    encoder = keras.Model(
+        inputs,
+        {"a": again(hidden), "b": layers.Dense(4)(hidden), "c": hidden},
+    )
+    model = keras_selfaux.SelfAuxModel(
+        encoder, {t: layers.Dense(2) for t in TASKS}
+    )
+    compile_model(model, aggregator=aggregator_by("features"))
+    with pytest.raises(
+        ValueError,
+        match=r"rows='features' cannot tell apart .* \['again'\]. "
+        r"Use rows='parameters'",
+    ):
         model.fit(*make_data(), verbose=0)
 
 

@@ -77,3 +77,8 @@ def test_every_weighting_has_a_row_in_the_table() -> None:
     }
     tested = {type(case.make()) for case in WEIGHTINGS.values()}
     assert public - {weightings.Weighting} == tested
+
+
+def test_a_class_name_and_a_config_are_enough() -> None:
+    config = {"class_name": "Static", "config": {"weights": [["a", 2.0]]}}
+    assert isinstance(weightings.get(config), weightings.Static)

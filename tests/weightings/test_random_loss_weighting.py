@@ -87,6 +87,6 @@ def test_what_is_no_seed(seed: object) -> None:
     with pytest.raises(
         ValueError,
         match=r"`seed` must be an integer of at least 0, or None. Received: "
-        r"seed=.* Pass such an integer, or leave it out",
+        r"seed=.* Pass an integer for the same draws",
     ):
         RandomLossWeighting(seed=seed)

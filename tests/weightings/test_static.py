@@ -100,3 +100,9 @@ def test_config_goes_through_json() -> None:
     restored = weightings.deserialize(config)
     assert restored.name == "mine"
     assert by_edge(restored) == by_edge(weighting)
+
+
+def test_large_weights_are_kept() -> None:
+    weighting = Static({"a": 5e4})
+    weighting.build(GRAPH)
+    assert np.max(weighting(np.ones(len(weighting.edges)))) == 5e4

@@ -75,3 +75,17 @@ def test_learning_rates_that_are_not_positive(value: object) -> None:
         r"learning_rate=.* Pass a positive number",
     ):
         Uncertainty(learning_rate=value)
+
+
+def test_absent_losses_leave_the_optimizer_as_it_was() -> None:
+    weighting = built(Uncertainty(learning_rate=0.1), TWO)
+    apply(weighting, [2.0, 2.0])
+    before = [np.array(v) for v in weighting.optimizer.variables]
+    apply(weighting, [2.0, 2.0], counts=[4.0, 0.0])
+    for old, variable in zip(
+        before, weighting.optimizer.variables, strict=True
+    ):
+        if old.shape == (2,):
+            new = np.array(variable)
+            assert new[0] != old[0]
+            assert new[1] == old[1]
