@@ -56,11 +56,13 @@ class Method:
         paths: How many of the encoder's three layers the tasks share.
         auxiliaries: "all", "none" or a `TransferGraph`.
         weighting: Name of the rule for task weights.
+        aggregator: Name of the rule for conflicting gradients, if any.
     """
 
     paths: int
     auxiliaries: str | keras_selfaux.TransferGraph
     weighting: str
+    aggregator: str | None = None
 
 
 METHODS = {
@@ -87,9 +89,13 @@ class Config(_runner.Settings):
     )
     weighting: str | None = _runner.setting(
         None,
-        "The rule for task weights, instead of the methods' own. stl, the "
-        "baseline, keeps its own.",
-        choices=("equal", "auto_lambda"),
+        "The rule for task weights, by its name in docs/methods.md, instead "
+        "of the methods' own. stl, the baseline, keeps its own.",
+    )
+    aggregator: str | None = _runner.setting(
+        None,
+        "The rule for conflicting gradients, by its name in docs/methods.md. "
+        "stl, which has no conflicts, has none.",
     )
     auxiliaries: str | None = _runner.setting(
         None,
@@ -146,17 +152,16 @@ class Config(_runner.Settings):
         self._check_overrides()
 
     def _check_overrides(self) -> None:
-        if self.weighting not in (None, "equal", "auto_lambda"):
-            raise _runner.error(
-                "`weighting` must be 'equal' or 'auto_lambda'.",
-                received=f"weighting={self.weighting!r}",
-                remedy="Pass one of these, or leave it out.",
-            )
-        overrides = {self.weighting, self.auxiliaries} - {None}
+        # Both raise if there is no such name.
+        if self.weighting is not None:
+            keras_selfaux.weightings.get(self.weighting)
+        keras_selfaux.aggregators.get(self.aggregator)
+        overrides = {self.weighting, self.aggregator, self.auxiliaries}
+        overrides.discard(None)
         if overrides and self.method == (BASELINE,):
             raise _runner.error(
-                "`weighting` and `auxiliaries` do not concern stl, which "
-                "stays the baseline.",
+                "`weighting`, `aggregator` and `auxiliaries` do not concern "
+                "stl, which stays the baseline.",
                 received=f"method={list(self.method)} with "
                 f"{', '.join(sorted(overrides))}",
                 remedy="Leave them out, or add mtl or saal_w.",
@@ -192,6 +197,7 @@ class Config(_runner.Settings):
             method,
             auxiliaries=auxiliaries,
             weighting=self.weighting or method.weighting,
+            aggregator=self.aggregator,
         )
 
 
@@ -221,6 +227,7 @@ def build_model(
         keras.optimizers.Adam(config.learning_rate),
         loss="mse",
         weighting=method.weighting,
+        aggregator=method.aggregator,
         jit_compile=config.jit_compile,
         steps_per_execution=steps_per_epoch,
     )

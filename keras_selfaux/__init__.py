@@ -6,11 +6,13 @@
 >>> model.export("saved_models/my_model/1")  # without the clones
 
 `SelfAuxModel` is the model, `TransferGraph` says which task teaches which,
-`weightings` holds the rules for task weights, `layers` the parts of a
-branching network, and `architectures` whole ones.
+`weightings` holds the rules for task weights, `aggregators` those for
+conflicting gradients, `layers` the parts of a branching network, and
+`architectures` whole ones.
 """
 
 from keras_selfaux import (
+    aggregators,
     architectures,
     callbacks,
     layers,
@@ -28,6 +30,7 @@ __all__ = [
     "SingleTaskLabels",
     "TransferGraph",
     "__version__",
+    "aggregators",
     "architectures",
     "callbacks",
     "layers",

@@ -187,7 +187,8 @@ class TestConfig:
             ({"learning_rate": float("nan")}, "`learning_rate` must be a pos"),
             ({"num_tasks": 101}, "`num_tasks` must be an integer from 1 to"),
             ({"train_per_task": 0}, "`train_per_task` must be an integer"),
-            ({"weighting": "dwa"}, "`weighting` must be 'equal' or"),
+            ({"weighting": "none"}, "`weighting` must be a known name"),
+            ({"aggregator": "none"}, "`aggregator` must be a known name"),
             ({"auxiliaries": "some"}, "`auxiliaries` must be all, none or"),
             (
                 {"method": ("stl",), "auxiliaries": "all"},
@@ -207,11 +208,18 @@ class TestConfig:
 
     def test_overrides_leave_the_baseline(self, tmp_path):
         config = tiny(
-            tmp_path, None, auxiliaries="none", weighting="auto_lambda"
+            tmp_path,
+            None,
+            auxiliaries="none",
+            weighting="dwa",
+            aggregator="cagrad",
         )
         assert config.resolve("stl") == robot_arm.METHODS["stl"]
         assert config.resolve("mtl") == robot_arm.Method(
-            paths=2, auxiliaries="none", weighting="auto_lambda"
+            paths=2,
+            auxiliaries="none",
+            weighting="dwa",
+            aggregator="cagrad",
         )
 
 
