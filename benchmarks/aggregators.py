@@ -196,11 +196,8 @@ def main(_: list[str]) -> None:
             for name in methods
             if isinstance(aggregators.get(name), aggregators.GramianAggregator)
         ]
-    print(
-        json.dumps(
-            {n: measure(int(n), methods) for n in _TASKS.value}, indent=2
-        )
-    )
+    result = {n: measure(int(n), methods) for n in _TASKS.value}
+    print(json.dumps(result, indent=2))
 
 
 if __name__ == "__main__":
