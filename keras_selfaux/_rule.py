@@ -6,7 +6,6 @@ from typing import Any
 
 import keras
 
-from keras_selfaux._checks import error
 from keras_selfaux._rematerialization import plain_call
 
 
@@ -95,18 +94,3 @@ class Rule(keras.layers.Layer):
         return [generator.state for generator in self._seed_generators]
 
     rematerialized_call = staticmethod(plain_call)
-
-
-def seed_generator(seed: Any) -> Any:
-    """Returns a generator of random numbers.
-
-    Raises:
-        ValueError: If `seed` is neither an integer nor `None`.
-    """
-    if seed is not None and (type(seed) is not int or seed < 0):
-        raise error(
-            "`seed` must be an integer of at least 0, or None.",
-            received=f"seed={seed!r}",
-            remedy="Pass an integer for the same draws every time.",
-        )
-    return keras.random.SeedGenerator(seed)

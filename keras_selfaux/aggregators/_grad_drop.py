@@ -2,13 +2,12 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
 from keras_selfaux._checks import check_within
+from keras_selfaux._random import seed_generator, uniform
 from keras_selfaux._registry import register
 from keras_selfaux._rows import Rows
-from keras_selfaux._rule import seed_generator
 from keras_selfaux._types import Tensor
 from keras_selfaux.aggregators._base import Aggregator, nan_unless_finite
 
@@ -62,9 +61,7 @@ class GradDrop(Aggregator):
         positive = ops.sum(ops.maximum(rows, 0.0), axis=0)
         negative = ops.sum(ops.minimum(rows, 0.0), axis=0)
         balance = ops.divide_no_nan(positive + negative, positive - negative)
-        draw = keras.random.uniform(
-            ops.shape(balance), dtype="float32", seed=self.seed_generator
-        )
+        draw = uniform(balance.shape, self.seed_generator)
         takes_positive = draw < (1 + balance) / 2
         kept = ops.where(takes_positive, positive, negative)
         dropped = ops.where(takes_positive, negative, positive)

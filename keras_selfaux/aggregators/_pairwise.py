@@ -2,10 +2,9 @@
 
 from typing import Any
 
-import keras
 from keras import ops
 
-from keras_selfaux._rule import seed_generator
+from keras_selfaux._random import seed_generator, uniform
 from keras_selfaux._types import Tensor
 from keras_selfaux.aggregators._base import Coefficients, GramianAggregator
 from keras_selfaux.aggregators._unit_rows import lengths_and_cosines
@@ -73,9 +72,7 @@ class PairwiseAggregator(GramianAggregator):
 
     def _orders(self, num_rows: int) -> Tensor:
         """Returns one random order of the rows for each row, `(K, K)`."""
-        keys = keras.random.uniform(
-            (num_rows, num_rows), dtype="float32", seed=self.seed_generator
-        )
+        keys = uniform((num_rows, num_rows), self.seed_generator)
         return ops.argsort(keys, axis=-1)
 
     def get_config(self) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-import keras
-
+from keras_selfaux._random import normal, seed_generator
 from keras_selfaux._registry import register
-from keras_selfaux._rule import seed_generator
 from keras_selfaux._types import Tensor
 from keras_selfaux.weightings._base import Weighting
 from keras_selfaux.weightings._present import count, softmax
@@ -47,9 +45,7 @@ class RandomLossWeighting(Weighting):
 
     def raw_weights(self, losses: Tensor, present: Tensor) -> Tensor:
         """Returns new random weights."""
-        draws = keras.random.normal(
-            (len(self.units),), dtype="float32", seed=self.seed_generator
-        )
+        draws = normal((len(self.units),), self.seed_generator)
         return count(present) * softmax(draws, present)
 
     def get_config(self) -> dict[str, Any]:

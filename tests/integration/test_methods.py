@@ -48,13 +48,6 @@ class Pair(NamedTuple):
             "aggregator": AGGREGATORS[self.aggregator].make(),
         }
 
-    @property
-    def draws(self) -> bool:
-        """Whether one of the two draws random numbers."""
-        by_weighting = "random" in self.weighting
-        by_aggregator = AGGREGATORS[self.aggregator].draws is not None
-        return by_weighting or by_aggregator
-
 
 def _pairs(quick: Collection[str] = ()) -> list[Any]:
     count = max(len(WEIGHTINGS), len(AGGREGATORS))
@@ -138,10 +131,7 @@ def test_training_goes_on_from_a_file(
         np.testing.assert_allclose(other, one, rtol=1e-5, atol=1e-6)
 
 
-# XLA has a random generator of its own, so that draws are others there.
-@pytest.mark.parametrize(
-    "pair", [p for p in _pairs({"mgda"}) if not p.values[0].draws]
-)
+@pytest.mark.parametrize("pair", _pairs({"mgda"}))
 def test_xla_takes_the_same_steps(pair: Pair) -> None:
     plain, compiled = make_model(), make_model()
     copy_weights(plain, compiled)

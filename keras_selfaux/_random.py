@@ -1,0 +1,48 @@
+"""Random numbers that are the same with XLA and without.
+
+Left to themselves, TensorFlow's functions take another algorithm under XLA,
+where on a CPU it is forty times slower. Keras does not let one choose.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_selfaux._checks import error
+from keras_selfaux._types import Tensor
+
+_ALGORITHM = "philox"
+
+
+def seed_generator(seed: Any) -> Any:
+    """Returns a generator of random numbers.
+
+    Raises:
+        ValueError: If `seed` is neither an integer nor `None`.
+    """
+    if seed is not None and (type(seed) is not int or seed < 0):
+        raise error(
+            "`seed` must be an integer of at least 0, or None.",
+            received=f"seed={seed!r}",
+            remedy="Pass an integer for the same draws every time.",
+        )
+    return keras.random.SeedGenerator(seed)
+
+
+def uniform(shape: Sequence[int], generator: Any) -> Tensor:
+    """Draws from the uniform distribution on [0, 1), float32."""
+    seed = _next(generator)
+    return tf.random.stateless_uniform(shape, seed, alg=_ALGORITHM)
+
+
+def normal(shape: Sequence[int], generator: Any) -> Tensor:
+    """Draws from the standard normal distribution, float32."""
+    seed = _next(generator)
+    return tf.random.stateless_normal(shape, seed, alg=_ALGORITHM)
+
+
+def _next(generator: keras.random.SeedGenerator) -> Tensor:
+    # TensorFlow wants signed seeds.
+    return tf.cast(generator.next(), tf.int64)
