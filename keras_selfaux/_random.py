@@ -1,7 +1,8 @@
-"""Random numbers that are the same with XLA and without.
+"""Random numbers that XLA draws quickly.
 
-Left to themselves, TensorFlow's functions take another algorithm under XLA,
-where on a CPU it is forty times slower. Keras does not let one choose.
+What TensorFlow chooses by itself is forty times slower under XLA on a CPU,
+and Keras does not let one choose. With any algorithm, XLA makes other numbers
+of a seed than TensorFlow does.
 """
 
 from collections.abc import Sequence

@@ -412,6 +412,7 @@ _NAMED_TASKS = {
 }
 _BY_CHANCE = {
     "equal_losses_have_equal_weights": "the draws are not equal",
+    "xla_gives_the_same_weights": "XLA makes other numbers of a seed",
     "the_order_of_tasks_does_not_matter": "draws go by position",
     "absent_tasks_leave_the_others_as_if_alone": "fewer draws are others",
     "branches_can_be_normalised": "each weighting draws for itself",

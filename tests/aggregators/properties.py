@@ -239,7 +239,9 @@ def graphs_compiled_by_xla_are_the_same(case: AggregatorCase) -> None:
     matrices, losses = [m[:count] for m in STEPS[:2]], LOSSES[:count]
     steps = Steps(built(case.make(), count), jit=True)
     found = steps.several(matrices, losses)
-    close(found, eager(case.make(), count).several(matrices, losses))
+    # XLA makes other numbers of a seed, but always the same ones.
+    again = steps.fresh() if case.draws else eager(case.make(), count)
+    close(found, again.several(matrices, losses))
 
 
 def rows_may_be_split_over_tensors(case: AggregatorCase) -> None:

@@ -15,7 +15,16 @@ METHODS = {name: case for name, case in AGGREGATORS.items() if case.names}
 @pytest.mark.parametrize(
     "holds", AGGREGATOR_PROPERTIES, ids=lambda holds: holds.__name__
 )
-@pytest.mark.parametrize("case", AGGREGATORS.values(), ids=AGGREGATORS)
+@pytest.mark.parametrize(
+    "case",
+    [
+        # Further settings of a method are left to the slow run.
+        pytest.param(
+            case, id=name, marks=[] if case.names else pytest.mark.slow
+        )
+        for name, case in AGGREGATORS.items()
+    ],
+)
 def test_property(
     case: AggregatorCase, holds: Callable[[AggregatorCase], None]
 ) -> None:

@@ -32,8 +32,22 @@ def as_arrays() -> Any:
     return make_data()
 
 
-@pytest.mark.parametrize("meta", [as_arrays, as_dataset, Batches])
-@pytest.mark.parametrize("train", [as_arrays, as_dataset, Batches])
+FORMS = [as_arrays, as_dataset, Batches]
+
+
+@pytest.mark.parametrize(
+    ("train", "meta"),
+    [
+        pytest.param(
+            # Each form once on either side, always.
+            train,
+            meta,
+            marks=[] if (j - i) % 3 == 1 else [pytest.mark.slow],
+        )
+        for i, train in enumerate(FORMS)
+        for j, meta in enumerate(FORMS)
+    ],
+)
 def test_any_data_pairs_with_any_meta_data(train: Any, meta: Any) -> None:
     model = make_model()
     compile_model(model, weighting="auto_lambda", run_eagerly=True)
@@ -156,6 +170,7 @@ def test_one_task_trains_as_any_model() -> None:
     assert model.predict(x, verbose=0)["a"].shape == (1, 1)
 
 
+@pytest.mark.slow
 def test_tasks_of_different_kinds_train_together() -> None:
     """Classes with an ignored one, a vector, and a binary label."""
     rng = np.random.default_rng(1)

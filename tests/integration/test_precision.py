@@ -67,7 +67,9 @@ def overflowing(factor: float = 1e6) -> tuple[Any, Any]:
     ("policy", "weighting", "stack", "single"),
     [
         ("mixed_float16", "equal", True, False),
-        ("mixed_float16", "auto_lambda", True, True),
+        pytest.param(
+            "mixed_float16", "auto_lambda", True, True, marks=pytest.mark.slow
+        ),
         ("mixed_float16", "auto_lambda", False, False),
         ("mixed_bfloat16", "auto_lambda", False, True),
     ],
@@ -95,7 +97,10 @@ def test_half_precision_trains_as_float32(
     np.testing.assert_allclose(*weights, rtol=10 * TOLERANCE[policy])
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy",
+    ["mixed_float16", pytest.param("mixed_bfloat16", marks=pytest.mark.slow)],
+)
 def test_all_but_the_network_is_in_float32(policy: str) -> None:
     model = model_in(policy)
     compile_model(model, weighting="auto_lambda", metrics=["mae"])

@@ -129,7 +129,10 @@ def test_weights_file_brings_back_weights_and_task_weights(
     assert other.task_weights == model.task_weights
 
 
-@pytest.mark.parametrize("make", MODELS)
+@pytest.mark.parametrize(
+    "make",
+    [branched_model, pytest.param(functional_model, marks=pytest.mark.slow)],
+)
 def test_export_answers_alike_without_the_clones(
     make: Any, tmp_path: pathlib.Path
 ) -> None:

@@ -124,11 +124,9 @@ def test_losses_and_gradients_equal_the_long_form(
 @pytest.mark.parametrize(
     ("auxiliaries", "weighting", "jit_compile"),
     [
-        ("all", AutoLambda(0.01), False),
+        pytest.param("all", AutoLambda(0.01), False, marks=pytest.mark.slow),
         pytest.param("all", "equal", True, marks=pytest.mark.slow),
-        pytest.param(
-            [("a", "b"), ("c", "a")], "equal", False, marks=pytest.mark.slow
-        ),
+        ([("a", "b"), ("c", "a")], "equal", False),
     ],
 )
 def test_fit_equals_the_long_form(

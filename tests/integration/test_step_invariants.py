@@ -260,8 +260,9 @@ def test_stacked_trains_as_looped(weighting: str) -> None:
 @pytest.mark.parametrize(
     ("variant", "dropout"),
     [
-        ("jit_compile", 0.0),  # XLA draws other random numbers
-        ("run_eagerly", 0.2),
+        # XLA draws other random numbers.
+        pytest.param("jit_compile", 0.0, marks=pytest.mark.slow),
+        pytest.param("run_eagerly", 0.2, marks=pytest.mark.slow),
         ("steps_per_execution", 0.2),
     ],
 )

@@ -224,9 +224,8 @@ def test_factors_of_one_train_as_without_an_aggregator(
     assert_same_weights(model, other, 1e-4)
 
 
-@pytest.mark.parametrize(
-    "rows", [pytest.param("parameters", marks=pytest.mark.slow), "features"]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("rows", ["parameters", "features"])
 def test_two_replicas_take_the_same_step_as_one(rows: str) -> None:
     data = make_data(30)
     model = make_model("all", dropout=0.0)

@@ -101,6 +101,7 @@ def test_by_hand(
     np.testing.assert_allclose(value, weights, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_modes_agree() -> None:
     eagerly, in_graph, compiled = modes
     gramian = np.float32([[4, -2, 1], [-2, 2, 0], [1, 0, 3]])

@@ -18,7 +18,7 @@ from tests.stacking.helpers import (
     slopes,
 )
 
-# Every layer on the reads that differ most, and every kind on all reads.
+# Every layer on the reads that differ most; slowly, every kind on all reads.
 SOME_READS = ["unread_input", "rectangle"]
 KINDS = [
     "dense_narrow",
@@ -33,7 +33,7 @@ KINDS = [
 STACKED = [name for name, case in LAYERS.items() if case.stacks]
 LOOPED = ["conv2d_3x3", "batch_renorm", "lstm", "functional", "subclass"]
 GRID = [(layer, reads) for layer in STACKED for reads in SOME_READS] + [
-    (layer, reads)
+    pytest.param(layer, reads, marks=pytest.mark.slow)
     for layer in KINDS
     for reads in READS
     if reads not in SOME_READS
