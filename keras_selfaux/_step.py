@@ -159,8 +159,8 @@ def _with_rows(
 
 def _weighed(model: Any, evaluation: Evaluation) -> dict[str, Tensor]:
     """Asks the weighting for ω; once a step, since it may draw."""
-    losses = replica_sum(ops.stop_gradient(evaluation.shares))
-    counts = replica_sum(ops.stop_gradient(evaluation.losses.counts))
+    local = [evaluation.shares, evaluation.losses.counts]
+    losses, counts = replica_sum([ops.stop_gradient(v) for v in local])
     raw = model.weighting.bounded_weights(losses, counts > 0)
     raw = ops.stop_gradient(raw)
     return {

@@ -70,7 +70,9 @@ class MultiTaskTrainer(keras.Model):
             weighted_metrics: The same, weighted by the sample weights.
             *args: Further arguments of `keras.Model.compile`.
             weighting: The rule for task weights: a name, a config dict or a
-                `weightings.Weighting`. Defaults to `"equal"`.
+                `weightings.Weighting`. Defaults to `"equal"`. An instance
+                that was compiled before, or is given to several replicas,
+                is copied by its config; so is an aggregator.
             aggregator: The rule that turns the gradients of several tasks
                 into one update of what they share: a name, a config dict,
                 an `aggregators.Aggregator`, or `None` for their sum.

@@ -22,6 +22,8 @@ class AutoLambda(Weighting):
     respect to weight i is `-α <d, ∇L_i(θ)>` with d the meta loss's gradient
     at θ', computed exactly, for all i at once, by one forward-mode product.
 
+    Weights stay between 0 and 1e4.
+
     Reference: Liu, James, Davison, Johns, *Auto-Lambda: Disentangling
     Dynamic Task Relationships*, 2022 (arXiv 2202.03091), Eqs. 3-5; with the
     derivative exact instead of by finite differences.
