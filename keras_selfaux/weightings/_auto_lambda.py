@@ -6,7 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_selfaux._checks import check_positive, error
+from keras_selfaux._checks import check_count, check_positive
 from keras_selfaux._registry import register
 from keras_selfaux._types import Edge, Tensor
 from keras_selfaux.weightings._base import Weighting
@@ -61,12 +61,7 @@ class AutoLambda(Weighting):
         super().__init__(**kwargs)
         check_positive("learning_rate", learning_rate)
         check_positive("initial_weight", initial_weight)
-        if type(update_every) is not int or update_every < 1:
-            raise error(
-                "`update_every` must be a positive number of steps.",
-                received=f"update_every={update_every!r}",
-                remedy="Pass an integer of at least 1.",
-            )
+        check_count("update_every", update_every, least=1)
         self.learning_rate = learning_rate
         self.initial_weight = initial_weight
         self.update_every = update_every

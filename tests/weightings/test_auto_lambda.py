@@ -131,8 +131,8 @@ def test_arguments_that_are_not_positive(name: str, value: object) -> None:
 def test_updates_every_so_many_steps(value: object) -> None:
     with pytest.raises(
         ValueError,
-        match=r"`update_every` must be a positive number of steps. Received: "
-        r"update_every=.* Pass an integer of at least 1",
+        match=r"`update_every` must be an integer of at least 1. Received: "
+        r"update_every=.* Pass a whole number",
     ):
         AutoLambda(update_every=value)
 
