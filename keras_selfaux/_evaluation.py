@@ -5,7 +5,7 @@ from typing import Any
 
 from keras import ops
 
-from keras_selfaux._batch import Batch, as_batch
+from keras_selfaux._batch import Batch
 from keras_selfaux._objective import EdgeLosses, PresentLabels
 from keras_selfaux._stacking import Nodes
 from keras_selfaux._types import PerTask, Task, Tensor
@@ -15,7 +15,7 @@ from keras_selfaux.metrics import Samples
 
 def test(model: Any, data: Any) -> dict[str, Tensor]:
     """Evaluates one batch on the primaries and returns the logs."""
-    batch = as_batch(data, model.transfer_graph.tasks)
+    batch = model.as_batch(data)
     predictions = model(batch.x, training=False)
     losses = primary_losses(model, batch, predictions)
     model.loss_tracker.update_state(

@@ -11,7 +11,7 @@ import keras
 from keras import ops
 
 from keras_selfaux import _gradients, _task_gradients
-from keras_selfaux._batch import Batch, as_batch
+from keras_selfaux._batch import Batch
 from keras_selfaux._bilevel import scales_losses, update_weighting
 from keras_selfaux._evaluation import update_metrics
 from keras_selfaux._meta_data import PairedBatch
@@ -25,14 +25,14 @@ from keras_selfaux.distribution import num_replicas, replica_sum
 def train(model: Any, data: Any) -> dict[str, Tensor]:
     """Takes one training step and returns the logs."""
     train_data, meta_data = split_pair(data)
-    batch = as_batch(train_data, model.transfer_graph.tasks)
+    batch = model.as_batch(train_data)
     model.build(keras.tree.map_structure(lambda v: tuple(v.shape), batch.x))
     theta = [ops.copy(v.value) for v in model.trainable_variables]
     optimizer, weighting = model.optimizer, model.weighting
     step = _differentiated(model, theta, batch)
     gradient = step.gradient
     if weighting.needs_meta_data:
-        meta_batch = as_batch(meta_data, model.transfer_graph.tasks)
+        meta_batch = model.as_batch(meta_data)
         update_weighting(model, theta, gradient, batch, meta_batch)
     if scales_losses(optimizer) and num_replicas() > 1:
         gradient = _gradients.with_overflow_shared(gradient)

@@ -14,7 +14,7 @@ from keras_selfaux import (
     aggregators,
     weightings,
 )
-from keras_selfaux._batch import as_batch
+from keras_selfaux._batch import Batch, as_batch
 from keras_selfaux._checks import error
 from keras_selfaux._epoch_ends import with_epoch_ends
 from keras_selfaux._logs import PackedLogs
@@ -127,7 +127,7 @@ class MultiTaskTrainer(keras.Model):
             # The 2nd positional argument after those above.
             _chooses_steps=not args[1:] and "steps_per_execution" not in kwargs,
             functions_by_steps={},
-            _compile_arguments={
+            compile_arguments={
                 **given,
                 "weighting": rule,
                 "aggregator": combiner,
@@ -153,7 +153,7 @@ class MultiTaskTrainer(keras.Model):
         """Returns what `compile` was given, serialised."""
         config: dict[str, Any] = super().get_compile_config()
         if config:
-            for name, value in self._compile_arguments.items():
+            for name, value in self.compile_arguments.items():
                 config[name] = keras.saving.serialize_keras_object(value)
             if self._chooses_steps:
                 config.pop("steps_per_execution", None)
@@ -295,6 +295,10 @@ class MultiTaskTrainer(keras.Model):
                 "`meta_data=validation_data`.",
             )
 
+    def as_batch(self, data: Any) -> Batch:
+        """Sorts `(x, y)` or `(x, y, sample_weight)` by task."""
+        return as_batch(data, self.transfer_graph.tasks)
+
     def train_step(self, data: Any) -> dict[str, Tensor]:
         """Takes one training step; see `_step.train`."""
         return _step.train(self, data)
@@ -336,10 +340,10 @@ class MultiTaskTrainer(keras.Model):
         training: bool = True,
     ) -> Tensor:
         """Returns the primaries' loss: what `evaluate` calls `loss`."""
-        tasks = self.transfer_graph.tasks
-        batch = as_batch((x, y, sample_weight), tasks)
+        batch = self.as_batch((x, y, sample_weight))
         losses = _evaluation.primary_losses(self, batch, y_pred)
-        shares = _evaluation.shares_of(losses, self.edge_scales[: len(tasks)])
+        count = len(self.transfer_graph.tasks)
+        shares = _evaluation.shares_of(losses, self.edge_scales[:count])
         added = _evaluation.regularization(_evaluation.kept_losses(self))
         return ops.sum(shares) + added
 
@@ -347,7 +351,7 @@ class MultiTaskTrainer(keras.Model):
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, Tensor]:
         """Updates the compiled metrics and returns all metrics' results."""
-        batch = as_batch((x, y, sample_weight), self.transfer_graph.tasks)
+        batch = self.as_batch((x, y, sample_weight))
         present = _evaluation.primary_losses(self, batch, y_pred).present
         _evaluation.update_metrics(self, batch, y_pred, present)
         logs: dict[str, Tensor] = self.get_metrics_result()

@@ -104,7 +104,7 @@ class SelfAuxModel(MultiTaskTrainer):
         check_heads(heads)
         graph = as_graph(auxiliaries, list(heads))
         self.head_bank = HeadBank(heads, graph, stack=stack, name="heads")
-        self._inputs_shape: Any = None
+        self.inputs_shape: Any = None
         self.output_names = list(graph.tasks)
         if isinstance(encoder, BranchedEncoder):
             encoder.bind(graph.tasks)
@@ -139,7 +139,7 @@ class SelfAuxModel(MultiTaskTrainer):
         """Creates the weights of encoder, heads and clones."""
         if self.head_bank.built:
             return
-        self._inputs_shape = input_shape
+        self.inputs_shape = input_shape
         features = call_layer(self.encoder, symbolic_input(input_shape), None)
         if not isinstance(features, dict):
             raise error(
@@ -169,7 +169,7 @@ class SelfAuxModel(MultiTaskTrainer):
 
     def symbolic_inputs(self) -> Any:
         """Returns `keras.Input`s for what the model was built for."""
-        return symbolic_input(self._inputs_shape)
+        return symbolic_input(self.inputs_shape)
 
     @property
     def sample_size(self) -> int:
@@ -198,7 +198,7 @@ class SelfAuxModel(MultiTaskTrainer):
                 remedy="Call, fit or build the model first.",
             )
         return inference_model(
-            self.encoder, self.head_bank, self._inputs_shape, self.name
+            self.encoder, self.head_bank, self.inputs_shape, self.name
         )
 
     def export(

@@ -308,6 +308,18 @@ class LayerStack(keras.layers.Layer):
             values[module] = value
             variable.assign(values)
 
+    def set_all_weights(self, weights: Sequence[Sequence[np.ndarray]]) -> None:
+        """Sets the weights of all copies, each ordered as in the template."""
+        if not self.stacked:
+            for part, own in zip(self.parts, weights, strict=True):
+                part.set_weights(own)
+            return
+        columns = zip(*weights, strict=True)
+        for variable, values in zip(
+            self._stacked_variables(), columns, strict=True
+        ):
+            variable.assign(np.stack(values))
+
     def plain_layer(self, module: int, name: str, inputs: Any) -> Layer:
         """Returns an ordinary layer with a snapshot of a copy's weights.
 

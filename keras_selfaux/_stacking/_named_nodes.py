@@ -58,6 +58,15 @@ class NamedNodes(Mapping[str, Any]):
     def __len__(self) -> int:
         return len(self._place)
 
+    def renamed(self, names: Mapping[str, str]) -> "NamedNodes":
+        """Returns the same nodes under new names.
+
+        Args:
+            names: `{new name: name here}`; several may mean one node.
+        """
+        place = {new: self._place[name] for new, name in names.items()}
+        return NamedNodes(self._groups, place)
+
     def kind(self, name: str) -> int | None:
         """Returns a number that tensors of one shape and dtype share."""
         place = self._place[name]

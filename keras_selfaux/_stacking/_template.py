@@ -53,7 +53,7 @@ class Template:
     def key(self) -> str:
         """A text that is equal for layers that differ in name only."""
         config = keras.saving.serialize_keras_object(self.layer)
-        return repr(_without_names(config))
+        return repr(without_names(config))
 
     def serialize(self) -> dict[str, Any]:
         """Returns the layer's config in Keras's serialised form."""
@@ -132,17 +132,17 @@ class _Around(keras.layers.Layer):
         return self.layer(inputs)
 
 
-def _without_names(config: Any) -> Any:
+def without_names(config: Any) -> Any:
     """Drops from a serialised layer what says who it is, not what it does."""
     if isinstance(config, (list, tuple)):
-        return [_without_names(value) for value in config]
+        return [without_names(value) for value in config]
     if not isinstance(config, dict):
         return config
     # A dtype policy's name is the policy.
     is_policy = str(config.get("class_name")).startswith("DTypePolicy")
     dropped = {"build_config", "shared_object_id"}
     return {
-        key: value if is_policy else _without_names(value)
+        key: value if is_policy else without_names(value)
         for key, value in config.items()
         if key not in (dropped if is_policy else {*dropped, "name"})
     }

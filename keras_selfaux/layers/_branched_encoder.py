@@ -99,6 +99,16 @@ class BranchedEncoder(keras.layers.Layer):
         """The names of the tasks, in the order of the path table."""
         return list(self._table)
 
+    @property
+    def stages(self) -> list[Layer]:
+        """The template layers."""
+        return [template.layer for template in self._templates]
+
+    @property
+    def path_table(self) -> dict[Task, list[int]]:
+        """The modules that each task's features run through, by stage."""
+        return {task: list(path) for task, path in self._table.items()}
+
     def build(self, input_shape: Any) -> None:
         """Creates the modules of every stage."""
         if not self._table:

@@ -78,6 +78,11 @@ class HeadBank(keras.layers.Layer):
         self._primary_edges: list[list[Edge]] = []
         self._clone_edges: list[list[Edge]] = []
 
+    @property
+    def heads(self) -> dict[Task, Layer]:
+        """The template layers."""
+        return {task: t.layer for task, t in self._templates.items()}
+
     def build(self, input_shape: Mapping[Task, Shape]) -> None:
         """Creates all heads for features of these shapes."""
         check_same_tasks("features", input_shape, self.graph.tasks)

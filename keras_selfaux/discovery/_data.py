@@ -1,0 +1,172 @@
+"""The data of an enumeration: the same batches for every network."""
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_selfaux._checks import error
+from keras_selfaux._labels import SingleTaskLabels
+from keras_selfaux._types import Task
+
+
+class Batches(NamedTuple):
+    """Training data in an order that depends on the epoch alone.
+
+    Attributes:
+        dataset: Batches of all epochs in a row where `steps` is given, else
+            those of one epoch.
+        steps: Steps of an epoch, or `None`.
+    """
+
+    dataset: tf.data.Dataset
+    steps: int | None
+
+
+def training_batches(
+    data: Any, batch_size: int, epochs: int, first_epoch: int = 0
+) -> Batches:
+    """Returns the batches of the epochs from `first_epoch` on.
+
+    Arrays are shuffled anew for every epoch, by the number of the epoch:
+    networks that train apart see the same batches as networks that train
+    together, and so does one that was interrupted.
+
+    Args:
+        data: `(x, y)` or `(x, y, sample_weight)` of arrays, or a finite
+            `tf.data.Dataset` of batches.
+        batch_size: Samples per batch of arrays.
+        epochs: The number of epochs in all.
+        first_epoch: The first epoch.
+
+    Raises:
+        ValueError: If the data is neither.
+    """
+    if isinstance(data, tf.data.Dataset):
+        return Batches(_finite(data, "train_data"), None)
+    arrays, count = _tensors(data, "train_data")
+
+    def order(epoch: Any) -> tf.data.Dataset:
+        seed = tf.stack([tf.constant(0, tf.int64), epoch])
+        indices = tf.random.experimental.stateless_shuffle(
+            tf.range(count), seed=seed
+        )
+        return tf.data.Dataset.from_tensor_slices(indices).batch(batch_size)
+
+    def gather(indices: Any) -> Any:
+        return keras.tree.map_structure(
+            lambda array: tf.gather(array, indices), arrays
+        )
+
+    dataset = tf.data.Dataset.range(first_epoch, epochs).flat_map(order)
+    return Batches(
+        _untuned(dataset.map(gather).prefetch(16)),
+        math.ceil(count / batch_size),
+    )
+
+
+def validation_batches(data: Any, batch_size: int) -> tf.data.Dataset:
+    """Returns validation data as batches, in their order."""
+    if isinstance(data, tf.data.Dataset):
+        return _finite(data, "validation_data")
+    arrays, _ = _tensors(data, "validation_data")
+    dataset = tf.data.Dataset.from_tensor_slices(arrays)
+    return _untuned(dataset.batch(batch_size).cache())
+
+
+def for_tasks(
+    dataset: tf.data.Dataset, tasks: Sequence[Task], chosen: Sequence[Task]
+) -> tf.data.Dataset:
+    """Leaves the labels and sample weights of some of the tasks alone."""
+    places = [tasks.index(task) for task in chosen]
+
+    def choose(values: Any) -> Any:
+        if isinstance(values, Mapping):
+            return {task: values[task] for task in chosen if task in values}
+        if isinstance(values, SingleTaskLabels):
+            # Samples of other tasks get a number that no task has.
+            number = np.full(len(tasks), -1, "int32")
+            number[places] = np.arange(len(chosen))
+            owner = tf.gather(number, tf.cast(values.task, "int32"))
+            return SingleTaskLabels(values.labels, owner)
+        if isinstance(values, (tuple, list)):
+            return {task: values[place] for task, place in zip(chosen, places, strict=True)}
+        if len(values.shape) > 1 and values.shape[1] == len(tasks):
+            return {
+                task: values[:, place]
+                for task, place in zip(chosen, places, strict=True)
+            }
+        return values
+
+    def choose_batch(*batch: Any) -> Any:
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
+        y = choose(y)
+        if weight is None:
+            return x, y
+        return x, y, choose(weight)
+
+    return dataset.map(choose_batch)
+
+
+def digest(data: Any) -> str:
+    """Returns a text that tells data from other data, as far as is cheap.
+
+    Of a `tf.data.Dataset` it is the form of its batches.
+    """
+    if isinstance(data, tf.data.Dataset):
+        return repr(data.element_spec)
+    sums = hashlib.sha256()
+    for leaf in keras.tree.flatten(data):
+        array = np.ascontiguousarray(leaf)
+        sums.update(f"{array.dtype} {array.shape}".encode())
+        sums.update(array.data)
+    return sums.hexdigest()
+
+
+def _finite(dataset: tf.data.Dataset, name: str) -> tf.data.Dataset:
+    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
+        raise error(
+            f"`{name}` must end: an epoch is once through it.",
+            received="a data set without end",
+            remedy="Leave out `repeat()`, or add `take(steps)`.",
+        )
+    return dataset
+
+
+def _tensors(data: Any, name: str) -> tuple[Any, int]:
+    """Returns arrays as tensors, and the number of samples."""
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        raise error(
+            f"`{name}` must be a tf.data.Dataset of batches, or a tuple "
+            "(x, y) or (x, y, sample_weight) of arrays.",
+            received=type(data).__name__,
+            remedy="Pass data in one of these forms.",
+        )
+    arrays = keras.tree.map_structure(_as_tensor, tuple(data))
+    counts = {int(leaf.shape[0]) for leaf in keras.tree.flatten(arrays)}
+    if len(counts) != 1 or 0 in counts:
+        raise error(
+            f"All arrays of `{name}` must have as many samples, at least one.",
+            received=f"{sorted(counts)} samples",
+            remedy="Pass arrays of equal length.",
+        )
+    return arrays, counts.pop()
+
+
+def _as_tensor(array: Any) -> Any:
+    tensor = tf.convert_to_tensor(array)
+    # As Keras does with arrays given to `fit`.
+    if tensor.dtype.is_floating:
+        return tf.cast(tensor, keras.config.floatx())
+    return tensor
+
+
+def _untuned(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Turns off what is tuned in the background, which takes seconds."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)

@@ -1,0 +1,86 @@
+"""Enumeration in one go: all networks train side by side, as a forest."""
+
+import pathlib
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_selfaux.discovery._checkpoint import Checkpoint
+from keras_selfaux.discovery._data import training_batches, validation_batches
+from keras_selfaux.discovery._forest import Forest, plant
+from keras_selfaux.discovery._gains import Run
+from keras_selfaux.discovery._logs import Best, BestEpochs, Watched
+from keras_selfaux.discovery._networks import Network
+from keras_selfaux.discovery._search import Search, built
+
+
+def search_forest(search: Search, folder: pathlib.Path | None) -> list[Run]:
+    """Trains all networks as one model.
+
+    Args:
+        search: What to train, and on what.
+        folder: Where to keep what an interrupted search goes on from.
+    """
+    networks = search.networks
+    forest = plant([built(search, n) for n in networks], search.tasks)
+    best = BestEpochs(
+        [Watched(tree.leaves, tree.loss_weights) for tree in forest.trees],
+        search.judge.check,
+    )
+    first_epoch, callbacks = 0, [best]
+    if folder is not None:
+        checkpoint = Checkpoint(folder, best)
+        first_epoch = checkpoint.restore(forest)
+        callbacks.append(checkpoint)
+    if search.verbose:
+        callbacks.append(_Progress(len(networks)))
+    if first_epoch < search.epochs:
+        _train(search, forest, first_epoch, callbacks)
+    return [_run(n, b) for n, b in zip(networks, best.best, strict=True)]
+
+
+def _train(
+    search: Search, forest: Forest, first_epoch: int, callbacks: Sequence[Any]
+) -> None:
+    batches = training_batches(
+        search.train_data, search.batch_size, search.epochs, first_epoch
+    )
+    forest.fit(
+        batches.dataset,
+        steps_per_epoch=batches.steps,
+        initial_epoch=first_epoch,
+        epochs=search.epochs,
+        shuffle=False,  # the data set does that
+        validation_data=validation_batches(
+            search.validation_data, search.batch_size
+        ),
+        callbacks=callbacks,
+        verbose=0,
+    )
+
+
+def _run(network: Network, best: Best) -> Run:
+    return Run(
+        network.run_id, network.tasks, network.seed, best.epoch, best.scores
+    )
+
+
+class _Progress(keras.callbacks.Callback):
+    """Keras's progress bar, with epochs for steps.
+
+    Its own has an entry per task of each network.
+    """
+
+    def __init__(self, num_networks: int) -> None:
+        super().__init__()
+        self._num_networks = num_networks
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Shows the bar."""
+        print(f"Training {self._num_networks} networks side by side.")  # noqa: T201
+        self._bar = keras.utils.Progbar(self.params["epochs"], unit_name="epoch")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Moves the bar."""
+        self._bar.update(epoch + 1)

@@ -1,0 +1,66 @@
+"""`Search`: what an enumeration trains, and on what."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._meta_data import shape_of_inputs
+from keras_selfaux._types import Task
+from keras_selfaux.discovery._networks import Network
+from keras_selfaux.discovery._scores import Judge
+from keras_selfaux.model import SelfAuxModel
+
+BuildModel = Callable[[list[Task]], keras.Model]
+
+
+class Search(NamedTuple):
+    """What both ways of enumerating need to know.
+
+    Attributes:
+        build_model: Makes a network for some of the tasks.
+        tasks: All tasks.
+        networks: The networks to train.
+        train_data: Arrays or a data set of batches.
+        validation_data: The same.
+        epochs: Epochs of training.
+        batch_size: Samples per batch of arrays.
+        judge: Says what the results are worth.
+        verbose: Whether to show how it goes.
+    """
+
+    build_model: BuildModel
+    tasks: tuple[Task, ...]
+    networks: list[Network]
+    train_data: Any
+    validation_data: Any
+    epochs: int
+    batch_size: int
+    judge: Judge
+    verbose: bool
+
+
+def built(search: Search, network: Network) -> Any:
+    """Builds a network from its seed.
+
+    Whichever way it will train, these are its initial weights.
+    """
+    keras.utils.set_random_seed(network.seed)
+    model = search.build_model(list(network.tasks))
+    if not isinstance(model, keras.Model) or not model.compiled:
+        raise error(
+            "`build_model` must return a compiled Keras model.",
+            received=f"{model!r:.100}",
+            remedy="Call `compile` on the model before you return it.",
+        )
+    if isinstance(model, SelfAuxModel):
+        check_same_tasks(
+            "build_model(tasks)", model.transfer_graph.tasks, network.tasks
+        )
+        if not model.head_bank.built:
+            data = search.train_data
+            is_dataset = isinstance(data, tf.data.Dataset)
+            model.build(shape_of_inputs(data if is_dataset else data[0]))
+    return model

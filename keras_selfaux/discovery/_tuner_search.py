@@ -1,0 +1,208 @@
+"""Enumeration by KerasTuner: every network is a trial of a search.
+
+A search that was killed goes on where it was, and a chief and its workers
+share it, as KerasTuner does it:
+https://keras.io/keras_tuner/guides/distributed_tuning/
+"""
+
+import os
+import pathlib
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import keras_tuner
+
+from keras_selfaux._compile import loss_weights_by_task
+from keras_selfaux._files import write_json
+from keras_selfaux.discovery._data import (
+    for_tasks,
+    training_batches,
+    validation_batches,
+)
+from keras_selfaux.discovery._gains import Run
+from keras_selfaux.discovery._logs import Best, BestEpochs, Scores, Watched
+from keras_selfaux.discovery._networks import Network
+from keras_selfaux.discovery._search import Search, built
+from keras_selfaux.model import SelfAuxModel
+
+_EPOCH = "best_epoch"
+_OBJECTIVE = "network_loss"
+_PROJECT = "enumeration"
+
+
+def search_trials(search: Search, folder: pathlib.Path) -> list[Run] | None:
+    """Trains the networks one by one, or helps others to do so.
+
+    Args:
+        search: What to train, and on what.
+        folder: Where KerasTuner keeps its files; the same one for a chief and
+            its workers.
+
+    Returns:
+        All runs; `None` in a worker, of which the chief has the results.
+    """
+    oracle = EnumerationOracle(search.networks)
+    tuner = EnumerationTuner(search, oracle, folder)
+    try:
+        tuner.search(verbose=int(search.verbose))
+    except keras_tuner.errors.FatalError as problem:
+        raise problem.__cause__ or problem from None
+    return oracle.runs() if tuner.oracle is oracle else None
+
+
+class EnumerationTuner(keras_tuner.Tuner):
+    """Trains a network per trial.
+
+    Args:
+        search: What to train, and on what.
+        oracle: Says which network is next.
+        folder: Where KerasTuner keeps its files.
+    """
+
+    def __init__(
+        self, search: Search, oracle: "EnumerationOracle", folder: pathlib.Path
+    ) -> None:
+        self._search = search
+        super().__init__(
+            oracle, directory=str(folder), project_name=_PROJECT
+        )
+
+    def run_trial(self, trial: Any, **kwargs: Any) -> dict[str, float]:
+        """Trains a network and returns its metrics."""
+        search = self._search
+        run_id = trial.hyperparameters.get("network")
+        network = next(n for n in search.networks if n.run_id == run_id)
+        try:
+            best = _trained(search, network)
+        except Exception as problem:
+            # Else KerasTuner would go on with the next network, which most
+            # likely fails in the same way.
+            raise keras_tuner.errors.FatalError(str(problem)) from problem
+        found = {
+            f"{task}/{metric}": value
+            for task, of_task in best.scores.items()
+            for metric, value in of_task.items()
+        }
+        loss = min(best.loss, sys.float_info.max)  # JSON has no infinity
+        return {**found, _OBJECTIVE: loss, _EPOCH: best.epoch}
+
+    def save(self) -> None:
+        """Writes the oracle's state and the mark that there is one."""
+        if isinstance(self.oracle, keras_tuner.Oracle):
+            self.oracle.save()
+        write_json(self._get_tuner_fname(), self.get_state())
+
+    def _get_tuner_fname(self) -> str:
+        # One name for a single process and for a chief: a search may be
+        # begun as the one and go on as the other.
+        if isinstance(self.oracle, keras_tuner.Oracle):
+            return os.path.join(self.project_dir, "tuner.json")
+        name: str = super()._get_tuner_fname()
+        return name
+
+
+def _trained(search: Search, network: Network) -> Best:
+    keras.backend.clear_session(free_memory=False)
+    model = built(search, network)
+    tasks = network.tasks
+    if isinstance(model, SelfAuxModel):
+        weights = dict(zip(tasks, model.edge_scales, strict=False))
+    else:
+        given = model.get_compile_config()["loss_weights"]
+        weights = loss_weights_by_task(given, tasks)
+    best = BestEpochs(
+        [Watched({task: task for task in tasks}, weights)], search.judge.check
+    )
+    batches = training_batches(
+        search.train_data, search.batch_size, search.epochs
+    )
+    validation = validation_batches(search.validation_data, search.batch_size)
+    model.fit(
+        for_tasks(batches.dataset, search.tasks, tasks),
+        steps_per_epoch=batches.steps,
+        epochs=search.epochs,
+        shuffle=False,  # the data set does that
+        validation_data=for_tasks(validation, search.tasks, tasks),
+        callbacks=[best],
+        verbose=0,
+    )
+    return best.best[0]
+
+
+class EnumerationOracle(keras_tuner.Oracle):
+    """Hands out each network once.
+
+    Args:
+        networks: The networks.
+    """
+
+    def __init__(self, networks: Sequence[Network]) -> None:
+        hyperparameters = keras_tuner.HyperParameters()
+        hyperparameters.Choice("network", [n.run_id for n in networks])
+        super().__init__(
+            keras_tuner.Objective(_OBJECTIVE, "min"),
+            hyperparameters=hyperparameters,
+            allow_new_entries=False,
+            tune_new_entries=False,
+            seed=1,  # nothing is drawn
+        )
+        self._networks = {n.run_id: n for n in networks}
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """Returns the first network that no trial has yet."""
+        taken = {t.hyperparameters.get("network") for t in self._useful()}
+        for run_id in self._networks:
+            if run_id not in taken:
+                return {"status": "RUNNING", "values": {"network": run_id}}
+        return {"status": "STOPPED"}
+
+    def _useful(self) -> list[Any]:
+        """Returns the trials that have ended well, or still may."""
+        waiting = {*self._retry_queue}
+        waiting |= {trial.trial_id for trial in self.ongoing_trials.values()}
+        return [
+            trial
+            for trial in self.trials.values()
+            if trial.status == "COMPLETED" or trial.trial_id in waiting
+        ]
+
+    def runs(self) -> list[Run]:
+        """Returns what came out, in the order of the networks."""
+        ended = {
+            trial.hyperparameters.get("network"): trial
+            for trial in self._useful()
+        }
+        return [_run(n, ended[i].metrics) for i, n in self._networks.items()]
+
+    def reload(self) -> None:
+        """Reads the state of an interrupted search."""
+        super().reload()
+        # A kill may come when a trial has ended and the oracle has not yet
+        # written that it did.
+        self._retry_queue = [
+            trial_id
+            for trial_id in self._retry_queue
+            if self.trials[trial_id].status != "COMPLETED"
+        ]
+
+    # A file that is cut short by a kill would keep the search from resuming.
+    def _save_trial(self, trial: Any) -> None:
+        path = os.path.join(self._get_trial_dir(trial.trial_id), "trial.json")
+        write_json(path, trial.get_state())
+
+    def save(self) -> None:
+        """Writes the oracle's own state."""
+        write_json(self._get_oracle_fname(), self.get_state())
+
+
+def _run(network: Network, metrics: Any) -> Run:
+    found = {name: metrics.get_last_value(name) for name in metrics.metrics}
+    scores: Scores = {task: {} for task in network.tasks}
+    epoch = int(found.pop(_EPOCH))
+    del found[_OBJECTIVE]
+    for name, value in found.items():
+        task, metric = name.split("/", 1)
+        scores[task][metric] = value
+    return Run(network.run_id, network.tasks, network.seed, epoch, scores)
