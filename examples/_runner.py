@@ -56,11 +56,6 @@ class Settings:
     output_dir: str = setting(
         "results", "Folder for results.json and the pictures."
     )
-    export_dir: str = setting(
-        "saved_models",
-        "Folder for the exported model; it is written into the next free "
-        "version number below.",
-    )
     overwrite: bool = setting(
         False, "Whether to replace the results of an earlier run."
     )

@@ -17,6 +17,17 @@ COLORS = (
 )
 """Okabe and Ito's colours, which colour-blind readers can tell apart."""
 
+LINE_COLORS = COLORS[:6]
+"""Those that show as a thin line on white, without black."""
+
+LINE_STYLES = ("-", "--", "-.", ":", (0, (5, 1, 1, 1, 1, 1)))
+"""As many as share no divisor with the number of `LINE_COLORS`: the two in
+turn come together again only after thirty lines."""
+
+HELPS = COLORS[2]
+HURTS = COLORS[5]
+"""A bluish green and a vermilion: the sign of what a task gives another."""
+
 HATCHES = ("", "//", "..", "xx")
 """Tell bars apart once the colours have been used up."""
 

@@ -4,17 +4,15 @@ from collections.abc import Mapping
 
 from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._types import PerTask
+from keras_selfaux.plots._spread import Spread, as_pair, is_spread
 from keras_selfaux.plots._style import COLORS, HATCHES, Axes, axes_or_new
 
 _GROUP_WIDTH = 0.8
 _MAX_TASKS_WITH_LEVEL_NAMES = 8
 
-Change = float | tuple[float, float]
-"""A change in percent, or its mean and standard deviation over runs."""
-
 
 def plot_task_changes(
-    changes: Mapping[str, PerTask[Change]], ax: Axes | None = None
+    changes: Mapping[str, PerTask[Spread]], ax: Axes | None = None
 ) -> Axes:
     """Draws one group of bars per task, one bar per method.
 
@@ -39,7 +37,7 @@ def plot_task_changes(
     ax = axes_or_new(ax, width=min(14.0, 3.0 + 0.28 * num_bars), height=3.6)
     width = _GROUP_WIDTH / len(changes)
     for index, (method, of_task) in enumerate(changes.items()):
-        pairs = [_as_pair(of_task[task]) for task in tasks]
+        pairs = [as_pair(of_task[task]) for task in tasks]
         shift = (index - (len(changes) - 1) / 2) * width
         ax.bar(
             [place + shift for place in range(len(tasks))],
@@ -67,13 +65,7 @@ def plot_task_changes(
     return ax
 
 
-def _as_pair(change: Change) -> tuple[float, float | None]:
-    if isinstance(change, tuple):
-        return change
-    return change, None
-
-
-def _check_changes(changes: Mapping[str, PerTask[Change]]) -> list[str]:
+def _check_changes(changes: Mapping[str, PerTask[Spread]]) -> list[str]:
     tasks = list(next(iter(changes.values()), {}))
     if not tasks:
         raise error(
@@ -84,8 +76,7 @@ def _check_changes(changes: Mapping[str, PerTask[Change]]) -> list[str]:
     for method, of_task in changes.items():
         check_same_tasks(f"changes[{method!r}]", of_task, tasks)
         for task, change in of_task.items():
-            values = change if isinstance(change, tuple) else (change, 0.0)
-            if len(values) != 2 or not all(map(_is_number, values)):
+            if not is_spread(change):
                 raise error(
                     f"The change of task {task!r} under method {method!r} must "
                     f"be a number or a pair (mean, standard deviation).",
@@ -93,8 +84,3 @@ def _check_changes(changes: Mapping[str, PerTask[Change]]) -> list[str]:
                     remedy="Pass percent, or a tuple of two numbers.",
                 )
     return tasks
-
-
-def _is_number(value: object) -> bool:
-    # NumPy's scalars are no `float`, but turn into one.
-    return hasattr(value, "__float__")

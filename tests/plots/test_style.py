@@ -3,22 +3,26 @@ import sys
 
 import pytest
 
-from keras_selfaux.plots import plot_task_changes, plot_task_weights
+from keras_selfaux import plots
 
 
 @pytest.mark.parametrize(
-    ("plot", "data"),
+    ("name", "data"),
     [
-        (plot_task_weights, {("a", "a"): 1.0}),
-        (plot_task_changes, {"equal": {"a": 1.0}}),
+        ("plot_sharing_sweep", [{"usual": {0: 1.0}}]),
+        ("plot_task_changes", [{"equal": {"a": 1.0}}]),
+        ("plot_task_weights", [{("a", "a"): 1.0}]),
+        ("plot_transfer_graph", [[[0.0]], ["a"]]),
+        ("plot_transfer_matrix", [[[0.0]], ["a"]]),
+        ("plot_weight_history", [[{("a", "a"): 1.0}]]),
     ],
 )
-def test_error_names_what_to_install(plot, data, monkeypatch):
+def test_error_names_what_to_install(name, data, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(
         ImportError, match=r'pip install "keras_selfaux\[plots\]"'
     ):
-        plot(data)
+        getattr(plots, name)(*data)
 
 
 def test_import_needs_no_matplotlib():
