@@ -82,7 +82,7 @@ def for_tasks(
     dataset: tf.data.Dataset, tasks: Sequence[Task], chosen: Sequence[Task]
 ) -> tf.data.Dataset:
     """Leaves the labels and sample weights of some of the tasks alone."""
-    places = [tasks.index(task) for task in chosen]
+    places = {task: tasks.index(task) for task in chosen}
 
     def choose(values: Any) -> Any:
         if isinstance(values, Mapping):
@@ -90,16 +90,13 @@ def for_tasks(
         if isinstance(values, SingleTaskLabels):
             # Samples of other tasks get a number that no task has.
             number = np.full(len(tasks), -1, "int32")
-            number[places] = np.arange(len(chosen))
+            number[list(places.values())] = np.arange(len(places))
             owner = tf.gather(number, tf.cast(values.task, "int32"))
             return SingleTaskLabels(values.labels, owner)
         if isinstance(values, (tuple, list)):
-            return {task: values[place] for task, place in zip(chosen, places, strict=True)}
+            return {task: values[place] for task, place in places.items()}
         if len(values.shape) > 1 and values.shape[1] == len(tasks):
-            return {
-                task: values[:, place]
-                for task, place in zip(chosen, places, strict=True)
-            }
+            return {task: values[:, place] for task, place in places.items()}
         return values
 
     def choose_batch(*batch: Any) -> Any:

@@ -34,7 +34,7 @@ def search_forest(search: Search, folder: pathlib.Path | None) -> list[Run]:
         first_epoch = checkpoint.restore(forest)
         callbacks.append(checkpoint)
     if search.verbose:
-        callbacks.append(_Progress(len(networks)))
+        callbacks.append(_Progress())
     if first_epoch < search.epochs:
         _train(search, forest, first_epoch, callbacks)
     return [_run(n, b) for n, b in zip(networks, best.best, strict=True)]
@@ -69,17 +69,13 @@ def _run(network: Network, best: Best) -> Run:
 class _Progress(keras.callbacks.Callback):
     """Keras's progress bar, with epochs for steps.
 
-    Its own has an entry per task of each network.
+    The usual one has an entry per task of each network.
     """
 
-    def __init__(self, num_networks: int) -> None:
-        super().__init__()
-        self._num_networks = num_networks
-
     def on_train_begin(self, logs: Any = None) -> None:
-        """Shows the bar."""
-        print(f"Training {self._num_networks} networks side by side.")  # noqa: T201
-        self._bar = keras.utils.Progbar(self.params["epochs"], unit_name="epoch")
+        """Makes the bar."""
+        epochs = self.params["epochs"]
+        self._bar = keras.utils.Progbar(epochs, unit_name="epoch")
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Moves the bar."""

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from keras_selfaux._types import PerTask, Task
+from keras_selfaux._types import Task
 
 _PREFIX = "val_"
 
@@ -106,10 +106,10 @@ def scores_by_name(
     """
     found: dict[str, dict[str, float]] = {name: {} for name in names}
     known = set(names)
-    for key, value in logs.items():
-        if not key.startswith(_PREFIX):
+    for full_key, value in logs.items():
+        if not full_key.startswith(_PREFIX):
             continue
-        key = key.removeprefix(_PREFIX)
+        key = full_key.removeprefix(_PREFIX)
         name = _owner(key, known)
         if name is not None:
             found[name][key.removeprefix(f"{name}_")] = float(value)

@@ -40,7 +40,7 @@ class Judge:
         self.metrics = _by_task(metrics, tasks)
         directions = higher_is_better or {}
         # Raises if there is a name in it that means nothing.
-        ones = {t: dict.fromkeys(names, 1.0) for t, names in self.metrics.items()}
+        ones = {t: dict.fromkeys(m, 1.0) for t, m in self.metrics.items()}
         task_changes(ones, ones, directions)
         self._directions = {
             task: {m: _direction(directions, task, m) for m in names}
@@ -64,9 +64,9 @@ class Judge:
             if len(run.tasks) == 1:
                 continue
             for target, source in (run.tasks, run.tasks[::-1]):
-                gains[
-                    seeds.index(run.seed), index[target], index[source]
-                ] = self._change(target, run, alone[target, run.seed])
+                gains[seeds.index(run.seed), index[target], index[source]] = (
+                    self._change(target, run, alone[target, run.seed])
+                )
         return TransferGains(self._tasks, gains, runs=runs)
 
     def _change(self, task: Task, pair: Run, alone: Run) -> float:
@@ -108,12 +108,10 @@ def _by_task(
     if not isinstance(metrics, Mapping):
         metrics = dict.fromkeys(tasks, metrics)
     check_same_tasks("metrics", metrics, tasks)
-    by_task = {
-        task: [metrics[task]]
-        if isinstance(metrics[task], str)
-        else list(metrics[task])
-        for task in tasks
-    }
+    by_task: dict[Task, list[str]] = {}
+    for task in tasks:
+        given = metrics[task]
+        by_task[task] = [given] if isinstance(given, str) else list(given)
     for task, names in by_task.items():
         if not names or not all(isinstance(name, str) for name in names):
             raise error(

@@ -1,6 +1,6 @@
 """`Search`: what an enumeration trains, and on what."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras

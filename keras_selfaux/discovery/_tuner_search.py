@@ -65,9 +65,7 @@ class EnumerationTuner(keras_tuner.Tuner):
         self, search: Search, oracle: "EnumerationOracle", folder: pathlib.Path
     ) -> None:
         self._search = search
-        super().__init__(
-            oracle, directory=str(folder), project_name=_PROJECT
-        )
+        super().__init__(oracle, directory=str(folder), project_name=_PROJECT)
 
     def run_trial(self, trial: Any, **kwargs: Any) -> dict[str, float]:
         """Trains a network and returns its metrics."""
@@ -181,7 +179,7 @@ class EnumerationOracle(keras_tuner.Oracle):
         super().reload()
         # A kill may come when a trial has ended and the oracle has not yet
         # written that it did.
-        self._retry_queue = [
+        self._retry_queue: list[str] = [
             trial_id
             for trial_id in self._retry_queue
             if self.trials[trial_id].status != "COMPLETED"
