@@ -1,4 +1,4 @@
-"""Many training steps as one XLA program.
+"""How functions of a model are compiled, and many steps as one XLA program.
 
 Keras compiles one step and starts the program once per step. For a network
 whose step takes a millisecond, starting costs as much as the step itself:
@@ -6,6 +6,7 @@ here the loop over `steps_per_execution` steps is a part of the program.
 """
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import tensorflow as tf
@@ -14,6 +15,35 @@ from keras_selfaux._logs import PackedLogs
 from keras_selfaux._types import Tensor
 
 Logs = dict[str, Tensor]
+
+
+def compiled(model: Any, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Returns a function of tensors that runs as the model's steps do.
+
+    Args:
+        model: The `SelfAuxModel`, compiled.
+        function: Maps structures of tensors to another one. It is traced
+            once for all calls with tensors of the same shapes, unless the
+            model runs eagerly.
+    """
+    if model.run_eagerly:
+        return function
+    run: Callable[..., Any] = tf.function(
+        function, jit_compile=model.jit_compile is True, autograph=False
+    )
+    return run
+
+
+def outside_strategy(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Calls a function where no scope of a strategy has been entered.
+
+    There, mirrored variables are read from their first copy, and there is
+    one replica.
+    """
+    if not tf.distribute.has_strategy():
+        return function(*arguments)
+    with ThreadPoolExecutor(1) as pool:  # scopes are entered by thread
+        return pool.submit(function, *arguments).result()
 
 
 def can_loop(model: Any) -> bool:

@@ -174,6 +174,27 @@ def _operations() -> list[Any]:
     return operations
 
 
+def mapped(
+    function: Callable[[list[Tensor]], Tensor], tensors: Sequence[Tensor]
+) -> Tensor:
+    """Applies a function to one slice of tensors after the other.
+
+    Args:
+        function: Maps tensors of shapes `(...)` to a float32 tensor.
+        tensors: Tensors of shapes `(K, ...)`.
+
+    Returns:
+        The K results, stacked.
+    """
+    # A loop in the graph: the function is compiled once, not K times. Where
+    # it runs eagerly, TensorFlow would rewrite it for a graph all the same.
+    return tf.map_fn(
+        tf.autograph.experimental.do_not_convert(function),
+        list(tensors),
+        fn_output_signature=tf.float32,
+    )
+
+
 def recomputed(
     function: Callable[[Sequence[Tensor]], list[Tensor]],
     tensors: Sequence[Tensor],

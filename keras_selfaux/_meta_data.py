@@ -13,6 +13,8 @@ from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
 from keras_selfaux._checks import error
 
+_BATCHED = (tf.data.Dataset, keras.utils.PyDataset)
+
 
 class PairedBatch(NamedTuple):
     """A training batch and the meta batch that goes with it.
@@ -106,6 +108,20 @@ def pair_fit_arguments(
     return {**arguments, "x": PairedAdapter(train, meta)}
 
 
+def check_data(name: str, data: Any) -> None:
+    """Raises unless `data` are batches, or a tuple of arrays."""
+    if isinstance(data, _BATCHED):
+        return
+    if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
+        held_out = "held-out data" if name == "meta_data" else "data"
+        raise error(
+            f"`{name}` must be a tf.data.Dataset, a PyDataset, or a tuple "
+            "(x, y) or (x, y, sample_weight) of arrays.",
+            received=f"{type(data).__name__}",
+            remedy=f"Pass {held_out} in one of these forms.",
+        )
+
+
 def shape_of_inputs(x: Any) -> Any:
     """Returns the shapes of a batch of inputs, or `None` if they are unknown.
 
@@ -124,15 +140,9 @@ def shape_of_inputs(x: Any) -> Any:
 
 
 def _meta_adapter(meta_data: Any, batch_size: int | None) -> DataAdapter:
-    if isinstance(meta_data, (tf.data.Dataset, keras.utils.PyDataset)):
+    check_data("meta_data", meta_data)
+    if isinstance(meta_data, _BATCHED):
         return get_data_adapter(x=meta_data)
-    if not isinstance(meta_data, (tuple, list)) or len(meta_data) not in (2, 3):
-        raise error(
-            "`meta_data` must be a tf.data.Dataset, a PyDataset, or a tuple "
-            "(x, y) or (x, y, sample_weight) of arrays.",
-            received=f"{type(meta_data).__name__}",
-            remedy="Pass held-out data in one of these forms.",
-        )
     x, y, *rest = meta_data
     return get_data_adapter(
         x=x,

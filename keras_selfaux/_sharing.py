@@ -13,7 +13,9 @@ from keras_selfaux.graph import TransferGraph
 from keras_selfaux.layers import BranchedEncoder
 
 
-def shared_entries(model: Any) -> list[bool | np.ndarray]:
+def shared_entries(
+    model: Any, graph: TransferGraph | None = None
+) -> list[bool | np.ndarray]:
     """Says what the losses on two or more tasks' labels reach.
 
     A head or clone is reached by the labels of its source alone. What leads
@@ -22,6 +24,8 @@ def shared_entries(model: Any) -> list[bool | np.ndarray]:
 
     Args:
         model: The `SelfAuxModel`, built.
+        graph: Which clones count. Defaults to the model's own; an empty
+            graph asks what the primaries' losses alone reach.
 
     Returns:
         For each of `model.trainable_variables`, whether it is shared; for
@@ -30,10 +34,11 @@ def shared_entries(model: Any) -> list[bool | np.ndarray]:
         encoder is seen from outside: its stacked layers are shared as a
         whole.
     """
+    graph = model.transfer_graph if graph is None else graph
     if isinstance(model.encoder, BranchedEncoder):
-        shared = dict(_in_branched_encoder(model.encoder, model.transfer_graph))
+        shared = dict(_in_branched_encoder(model.encoder, graph))
     else:
-        shared = dict(_in_any_encoder(model))
+        shared = dict(_in_any_encoder(model, graph))
     return [shared.get(id(v), False) for v in model.trainable_variables]
 
 
@@ -58,9 +63,11 @@ def _is_shared(targets: Sequence[Task], graph: TransferGraph) -> bool:
     return len(sources.union(targets)) > 1
 
 
-def _in_any_encoder(model: Any) -> Iterator[tuple[int, bool]]:
+def _in_any_encoder(
+    model: Any, graph: TransferGraph
+) -> Iterator[tuple[int, bool]]:
     """Follows the graph of operations from features back to variables."""
-    graph, variables = model.transfer_graph, model.encoder.trainable_variables
+    variables = model.encoder.trainable_variables
 
     def features(theta: Sequence[Tensor], inputs: Any) -> list[Tensor]:
         mapping = list(zip(variables, theta, strict=True))

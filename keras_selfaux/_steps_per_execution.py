@@ -23,7 +23,9 @@ def default_steps(model: Any, arguments: Mapping[str, Any]) -> int:
     """Returns the `steps_per_execution` that is right for a run of `fit`.
 
     It is above 1 for small models on one device, unless a callback wants to
-    act after every step.
+    act after every step. A callback that acts on every n-th step alone says
+    so by an integer attribute `every_n_steps`: the result then divides n,
+    so that the callback is called right after these steps, among others.
 
     Args:
         model: The model, compiled and built.
@@ -40,7 +42,7 @@ def default_steps(model: Any, arguments: Mapping[str, Any]) -> int:
         or not model.built
         or model.count_params() > _LARGEST_MODEL
         or model.sample_size > _LARGEST_SAMPLE
-        or any(map(_acts_on_steps, callbacks))
+        or any(map(_acts_on_every_step, callbacks))
     ):
         return 1
     # Keras always finishes an execution: with endless data, an epoch of 10
@@ -49,6 +51,7 @@ def default_steps(model: Any, arguments: Mapping[str, Any]) -> int:
         arguments.get("steps_per_epoch"),
         arguments.get("validation_steps"),
         keras.config.max_steps_per_epoch(),
+        *map(_interval, callbacks),
     )
     common = math.gcd(*(count for count in counts if count))
     if common == 0:
@@ -81,8 +84,16 @@ def _switch(model: Any, steps: int) -> None:
     model.steps_per_execution = steps
 
 
-def _acts_on_steps(callback: keras.callbacks.Callback) -> bool:
+def _interval(callback: keras.callbacks.Callback) -> int | None:
+    """Returns after how many steps a callback wants to act, if it says so."""
+    interval = getattr(callback, "every_n_steps", None)
+    return interval if type(interval) is int and interval > 0 else None
+
+
+def _acts_on_every_step(callback: keras.callbacks.Callback) -> bool:
     """Says whether a callback does something at every step."""
+    if _interval(callback) is not None:
+        return False
     base = keras.callbacks.Callback
     hooks = {
         name: getattr(type(callback), name)

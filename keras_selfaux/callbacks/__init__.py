@@ -1,5 +1,6 @@
 """Callbacks that watch a model with several tasks."""
 
 from keras_selfaux.callbacks._finite_losses import FiniteLosses
+from keras_selfaux.callbacks._lookahead_affinity import LookaheadAffinity
 
-__all__ = ["FiniteLosses"]
+__all__ = ["FiniteLosses", "LookaheadAffinity"]

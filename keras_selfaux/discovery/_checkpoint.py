@@ -10,7 +10,8 @@ import keras
 from keras_selfaux._files import write_json
 from keras_selfaux.discovery._logs import Best, BestEpochs
 
-_STATE = "forest.json"
+STATE = "forest.json"
+WEIGHTS = "epoch_*.weights.h5"
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -40,10 +41,11 @@ class Checkpoint(keras.callbacks.Callback):
         Returns:
             How many epochs it has behind it.
         """
-        path = self._folder / _STATE
+        path = self._folder / STATE
         if not path.exists():
             return 0
         state = json.loads(path.read_text(encoding="utf-8"))
+        forest.optimizer.build(forest.trainable_variables)
         forest.load_weights(self._folder / state["weights"])
         self._best.best = [
             Best(float(loss), epoch, scores)
@@ -61,8 +63,8 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self, epoch: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        before = list(self._folder.glob("*.weights.h5"))
-        weights = self._folder / f"epoch_{epoch}.weights.h5"
+        before = list(self._folder.glob(WEIGHTS))
+        weights = self._folder / WEIGHTS.replace("*", str(epoch))
         self.model.save_weights(weights)
         state = {
             "epoch": epoch,
@@ -70,7 +72,7 @@ class Checkpoint(keras.callbacks.Callback):
             # JSON has no infinity.
             "best": [(str(b.loss), b.epoch, b.scores) for b in self._best.best],
         }
-        write_json(self._folder / _STATE, state)
+        write_json(self._folder / STATE, state)
         for path in before:
             if path != weights:
                 path.unlink()

@@ -42,13 +42,11 @@ def training_batches(
         batch_size: Samples per batch of arrays.
         epochs: The number of epochs in all.
         first_epoch: The first epoch.
-
-    Raises:
-        ValueError: If the data is neither.
     """
     if isinstance(data, tf.data.Dataset):
-        return Batches(_finite(data, "train_data"), None)
-    arrays, count = _tensors(data, "train_data")
+        return Batches(data, None)
+    arrays = _tensors(data)
+    count = int(keras.tree.flatten(arrays)[0].shape[0])
 
     def order(epoch: Any) -> tf.data.Dataset:
         seed = tf.stack([tf.constant(0, tf.int64), epoch])
@@ -72,9 +70,8 @@ def training_batches(
 def validation_batches(data: Any, batch_size: int) -> tf.data.Dataset:
     """Returns validation data as batches, in their order."""
     if isinstance(data, tf.data.Dataset):
-        return _finite(data, "validation_data")
-    arrays, _ = _tensors(data, "validation_data")
-    dataset = tf.data.Dataset.from_tensor_slices(arrays)
+        return data
+    dataset = tf.data.Dataset.from_tensor_slices(_tensors(data))
     return _untuned(dataset.batch(batch_size).cache())
 
 
@@ -124,18 +121,16 @@ def digest(data: Any) -> str:
     return sums.hexdigest()
 
 
-def _finite(dataset: tf.data.Dataset, name: str) -> tf.data.Dataset:
-    if dataset.cardinality() == tf.data.INFINITE_CARDINALITY:
-        raise error(
-            f"`{name}` must end: an epoch is once through it.",
-            received="a data set without end",
-            remedy="Leave out `repeat()`, or add `take(steps)`.",
-        )
-    return dataset
-
-
-def _tensors(data: Any, name: str) -> tuple[Any, int]:
-    """Returns arrays as tensors, and the number of samples."""
+def check_data(name: str, data: Any) -> None:
+    """Raises unless data have one of the forms that are understood."""
+    if isinstance(data, tf.data.Dataset):
+        if data.cardinality() == tf.data.INFINITE_CARDINALITY:
+            raise error(
+                f"`{name}` must end: an epoch is once through it.",
+                received="a data set without end",
+                remedy="Leave out `repeat()`, or add `take(steps)`.",
+            )
+        return
     if not isinstance(data, (tuple, list)) or len(data) not in (2, 3):
         raise error(
             f"`{name}` must be a tf.data.Dataset of batches, or a tuple "
@@ -143,15 +138,17 @@ def _tensors(data: Any, name: str) -> tuple[Any, int]:
             received=type(data).__name__,
             remedy="Pass data in one of these forms.",
         )
-    arrays = keras.tree.map_structure(_as_tensor, tuple(data))
-    counts = {int(leaf.shape[0]) for leaf in keras.tree.flatten(arrays)}
+    counts = {len(leaf) for leaf in keras.tree.flatten(tuple(data))}
     if len(counts) != 1 or 0 in counts:
         raise error(
             f"All arrays of `{name}` must have as many samples, at least one.",
             received=f"{sorted(counts)} samples",
             remedy="Pass arrays of equal length.",
         )
-    return arrays, counts.pop()
+
+
+def _tensors(data: Any) -> Any:
+    return keras.tree.map_structure(_as_tensor, tuple(data))
 
 
 def _as_tensor(array: Any) -> Any:

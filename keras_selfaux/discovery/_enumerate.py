@@ -10,6 +10,7 @@ import keras
 
 from keras_selfaux._checks import check_choice, check_count, error
 from keras_selfaux._types import Task
+from keras_selfaux.discovery._data import check_data
 from keras_selfaux.discovery._forest import looped_parts, obstacle
 from keras_selfaux.discovery._forest_search import search_forest
 from keras_selfaux.discovery._gains import TransferGains
@@ -104,9 +105,10 @@ def enumerate_transfer(
         A `TransferGains`, or `None` in a worker: the chief has the results.
 
     Raises:
-        ValueError: If arguments do not fit, if networks cannot make up a
-            forest and `strategy` is `"forest"`, or if `directory` holds an
-            enumeration with other arguments.
+        ValueError: If arguments do not fit, or if networks cannot make up a
+            forest and `strategy` is `"forest"`.
+        FileExistsError: If `directory` holds an enumeration with other
+            arguments.
 
     Example:
 
@@ -123,9 +125,17 @@ def enumerate_transfer(
     >>> graph = gains.graph()  # the self-auxiliaries that help
     """
     tasks = TransferGraph(tasks).tasks
+    if len(tasks) < 2:
+        raise error(
+            "`tasks` must name at least two tasks.",
+            received=f"tasks={list(tasks)}",
+            remedy="A single task has nobody to learn from.",
+        )
     check_choice("strategy", strategy, _STRATEGIES)
     check_count("epochs", epochs, least=1)
     check_count("batch_size", batch_size, least=1)
+    check_data("train_data", train_data)
+    check_data("validation_data", validation_data)
     networks = networks_of(tasks, _checked_seeds(seeds))
     search = Search(
         build_model,

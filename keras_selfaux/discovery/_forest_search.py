@@ -1,18 +1,16 @@
 """Enumeration in one go: all networks train side by side, as a forest."""
 
 import pathlib
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 
 from keras_selfaux.discovery._checkpoint import Checkpoint
-from keras_selfaux.discovery._data import training_batches, validation_batches
-from keras_selfaux.discovery._forest import Forest, plant
+from keras_selfaux.discovery._forest import plant
 from keras_selfaux.discovery._gains import Run
 from keras_selfaux.discovery._logs import Best, BestEpochs, Watched
 from keras_selfaux.discovery._networks import Network
-from keras_selfaux.discovery._search import Search, built
+from keras_selfaux.discovery._search import Search, built, fit
 
 
 def search_forest(search: Search, folder: pathlib.Path | None) -> list[Run]:
@@ -36,28 +34,8 @@ def search_forest(search: Search, folder: pathlib.Path | None) -> list[Run]:
     if search.verbose:
         callbacks.append(_Progress())
     if first_epoch < search.epochs:
-        _train(search, forest, first_epoch, callbacks)
+        fit(search, forest, search.tasks, callbacks, first_epoch)
     return [_run(n, b) for n, b in zip(networks, best.best, strict=True)]
-
-
-def _train(
-    search: Search, forest: Forest, first_epoch: int, callbacks: Sequence[Any]
-) -> None:
-    batches = training_batches(
-        search.train_data, search.batch_size, search.epochs, first_epoch
-    )
-    forest.fit(
-        batches.dataset,
-        steps_per_epoch=batches.steps,
-        initial_epoch=first_epoch,
-        epochs=search.epochs,
-        shuffle=False,  # the data set does that
-        validation_data=validation_batches(
-            search.validation_data, search.batch_size
-        ),
-        callbacks=callbacks,
-        verbose=0,
-    )
 
 
 def _run(network: Network, best: Best) -> Run:

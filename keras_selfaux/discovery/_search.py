@@ -1,6 +1,6 @@
 """`Search`: what an enumeration trains, and on what."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -9,6 +9,11 @@ import tensorflow as tf
 from keras_selfaux._checks import check_same_tasks, error
 from keras_selfaux._meta_data import shape_of_inputs
 from keras_selfaux._types import Task
+from keras_selfaux.discovery._data import (
+    for_tasks,
+    training_batches,
+    validation_batches,
+)
 from keras_selfaux.discovery._networks import Network
 from keras_selfaux.discovery._scores import Judge
 from keras_selfaux.model import SelfAuxModel
@@ -40,6 +45,38 @@ class Search(NamedTuple):
     batch_size: int
     judge: Judge
     verbose: bool
+
+
+def fit(
+    search: Search,
+    model: Any,
+    tasks: Sequence[Task],
+    callbacks: Sequence[Any],
+    first_epoch: int = 0,
+) -> None:
+    """Trains a model on the labels of some of the tasks.
+
+    Args:
+        search: On what to train, and for how long.
+        model: The model.
+        tasks: The tasks whose labels it takes.
+        callbacks: Callbacks of `fit`.
+        first_epoch: The epoch to start with.
+    """
+    batches = training_batches(
+        search.train_data, search.batch_size, search.epochs, first_epoch
+    )
+    validation = validation_batches(search.validation_data, search.batch_size)
+    model.fit(
+        for_tasks(batches.dataset, search.tasks, tasks),
+        steps_per_epoch=batches.steps,
+        initial_epoch=first_epoch,
+        epochs=search.epochs,
+        shuffle=False,  # the data set does that
+        validation_data=for_tasks(validation, search.tasks, tasks),
+        callbacks=callbacks,
+        verbose=0,
+    )
 
 
 def built(search: Search, network: Network) -> Any:

@@ -7,12 +7,13 @@ import pathlib
 import shutil
 from typing import Any
 
-from keras_selfaux._checks import error
 from keras_selfaux._files import write_json
 from keras_selfaux._stacking import Template
 from keras_selfaux._stacking._template import without_names
+from keras_selfaux.discovery._checkpoint import STATE, WEIGHTS
 from keras_selfaux.discovery._data import digest
 from keras_selfaux.discovery._search import Search
+from keras_selfaux.discovery._tuner_search import PROJECT
 from keras_selfaux.model import SelfAuxModel
 
 _FILE = "settings.json"
@@ -36,12 +37,12 @@ def claim(
         overwrite: Whether to remove an enumeration that is there.
 
     Raises:
-        ValueError: If there is one with other settings.
+        FileExistsError: If there is one with other settings.
     """
     path = folder / _FILE
     settings = _settings(search, network)
     if overwrite and path.exists() and not is_worker():
-        shutil.rmtree(folder)
+        _remove(folder)
     if not path.exists():
         if not is_worker():
             write_json(path, settings)
@@ -49,11 +50,18 @@ def claim(
     found = json.loads(path.read_text(encoding="utf-8"))
     different = [key for key in settings if found.get(key) != settings[key]]
     if different:
-        raise error(
-            f"`directory` '{folder}' holds an enumeration with other settings.",
-            received=f"different {', '.join(different)}",
-            remedy="Pass overwrite=True to start anew, or another directory.",
+        raise FileExistsError(
+            f"`directory` '{folder}' holds an enumeration with other settings. "
+            f"Received: different {', '.join(different)}. Pass overwrite=True "
+            "to start anew, or another directory."
         )
+
+
+def _remove(folder: pathlib.Path) -> None:
+    """Removes an enumeration, and nothing else that may be in its folder."""
+    shutil.rmtree(folder / PROJECT, ignore_errors=True)
+    for path in (folder / STATE, *folder.glob(WEIGHTS), folder / _FILE):
+        path.unlink(missing_ok=True)
 
 
 def _settings(search: Search, network: Any) -> dict[str, Any]:

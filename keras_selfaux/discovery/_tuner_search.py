@@ -16,20 +16,15 @@ import keras_tuner
 
 from keras_selfaux._compile import loss_weights_by_task
 from keras_selfaux._files import write_json
-from keras_selfaux.discovery._data import (
-    for_tasks,
-    training_batches,
-    validation_batches,
-)
 from keras_selfaux.discovery._gains import Run
 from keras_selfaux.discovery._logs import Best, BestEpochs, Scores, Watched
 from keras_selfaux.discovery._networks import Network
-from keras_selfaux.discovery._search import Search, built
+from keras_selfaux.discovery._search import Search, built, fit
 from keras_selfaux.model import SelfAuxModel
 
 _EPOCH = "best_epoch"
 _OBJECTIVE = "network_loss"
-_PROJECT = "enumeration"
+PROJECT = "enumeration"
 
 
 def search_trials(search: Search, folder: pathlib.Path) -> list[Run] | None:
@@ -65,7 +60,7 @@ class EnumerationTuner(keras_tuner.Tuner):
         self, search: Search, oracle: "EnumerationOracle", folder: pathlib.Path
     ) -> None:
         self._search = search
-        super().__init__(oracle, directory=str(folder), project_name=_PROJECT)
+        super().__init__(oracle, directory=str(folder), project_name=PROJECT)
 
     def run_trial(self, trial: Any, **kwargs: Any) -> dict[str, float]:
         """Trains a network and returns its metrics."""
@@ -113,19 +108,7 @@ def _trained(search: Search, network: Network) -> Best:
     best = BestEpochs(
         [Watched({task: task for task in tasks}, weights)], search.judge.check
     )
-    batches = training_batches(
-        search.train_data, search.batch_size, search.epochs
-    )
-    validation = validation_batches(search.validation_data, search.batch_size)
-    model.fit(
-        for_tasks(batches.dataset, search.tasks, tasks),
-        steps_per_epoch=batches.steps,
-        epochs=search.epochs,
-        shuffle=False,  # the data set does that
-        validation_data=for_tasks(validation, search.tasks, tasks),
-        callbacks=[best],
-        verbose=0,
-    )
+    fit(search, model, tasks, [best])
     return best.best[0]
 
 

@@ -180,6 +180,14 @@ class OnBatches(keras.callbacks.Callback):
         pass
 
 
+class OnNthBatches(OnBatches):
+    """Says by an attribute when it acts."""
+
+    def __init__(self, every_n_steps: Any) -> None:
+        super().__init__()
+        self.every_n_steps = every_n_steps
+
+
 class OnTestBatches(keras.callbacks.Callback):
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
         pass
@@ -220,6 +228,14 @@ class Checkpoint(keras.callbacks.ModelCheckpoint):
             lambda: {"callbacks": [keras.callbacks.ModelCheckpoint("m.keras")]},
             16,
         ),
+        (lambda: {"callbacks": [OnNthBatches(100)]}, 10),
+        (lambda: {"callbacks": [OnNthBatches(48), OnNthBatches(36)]}, 12),
+        (lambda: {"callbacks": OnNthBatches(9), "steps_per_epoch": 6}, 3),
+        (lambda: {"callbacks": [OnNthBatches(100), OnBatches()]}, 1),
+        (lambda: {"callbacks": [OnNthBatches(1)]}, 1),
+        (lambda: {"callbacks": [OnNthBatches(None)]}, 1),
+        (lambda: {"callbacks": [OnNthBatches(0)]}, 1),
+        (lambda: {"callbacks": [OnNthBatches(True)]}, 1),
     ],
 )
 def test_default_steps(arguments: Callable[[], Any], steps: int) -> None:
