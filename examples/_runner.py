@@ -189,6 +189,40 @@ def check_output(config: Settings) -> pathlib.Path:
     )
 
 
+def claim_output(config: Settings, free: Collection[str] = ()) -> pathlib.Path:
+    """Makes the output folder that of a run which may be interrupted.
+
+    Args:
+        config: The settings, which are written into the folder.
+        free: Names of settings that may differ when the run goes on.
+
+    Returns:
+        The folder.
+
+    Raises:
+        FileExistsError: If it holds a run with other settings.
+    """
+    path = pathlib.Path(config.output_dir) / "config.json"
+    free = {*free, "overwrite", "plots", "demo", "verbose", "data_dir"}
+    # As JSON has it: a tuple comes back as a list.
+    settings = json.loads(json.dumps(dataclasses.asdict(config)))
+    if path.exists() and not config.overwrite:
+        found = json.loads(path.read_text("utf-8"))
+        different = [
+            name
+            for name in settings
+            if name not in free and found.get(name) != settings[name]
+        ]
+        if different:
+            raise FileExistsError(
+                f"'{path.parent}' holds a run with another "
+                f"{', '.join(different)}. Pass --overwrite to replace it, or "
+                "another --output_dir."
+            )
+    write_json(path, settings)
+    return path.parent
+
+
 def check_plots(config: Settings) -> None:
     """Makes Matplotlib draw into files, or tells early that it is missing.
 

@@ -3,7 +3,7 @@
 import json
 import pathlib
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 
@@ -12,6 +12,30 @@ from keras_selfaux.discovery._logs import Best, BestEpochs
 
 STATE = "forest.json"
 WEIGHTS = "epoch_*.weights.h5"
+
+
+class State(NamedTuple):
+    """How far a forest has got.
+
+    Attributes:
+        epoch: How many epochs it has behind it.
+        weights: Name of the file of its weights.
+        best: The best epochs of its networks.
+    """
+
+    epoch: int
+    weights: str
+    best: list[Any]
+
+
+def read_state(folder: pathlib.Path) -> State | None:
+    """Returns the last state that was saved, if there is one."""
+    path = folder / STATE
+    if not path.exists():
+        return None
+    state = State(**json.loads(path.read_text(encoding="utf-8")))
+    best = [Best(float(loss), epoch, s) for loss, epoch, s in state.best]
+    return state._replace(best=best)
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -35,24 +59,11 @@ class Checkpoint(keras.callbacks.Callback):
         self._seconds = seconds
         self._last = time.monotonic()
 
-    def restore(self, forest: Any) -> int:
-        """Brings the last state back, if there is one.
-
-        Returns:
-            How many epochs it has behind it.
-        """
-        path = self._folder / STATE
-        if not path.exists():
-            return 0
-        state = json.loads(path.read_text(encoding="utf-8"))
+    def restore(self, forest: Any, state: "State") -> None:
+        """Brings a state back."""
         forest.optimizer.build(forest.trainable_variables)
-        forest.load_weights(self._folder / state["weights"])
-        self._best.best = [
-            Best(float(loss), epoch, scores)
-            for loss, epoch, scores in state["best"]
-        ]
-        epoch: int = state["epoch"]
-        return epoch
+        forest.load_weights(self._folder / state.weights)
+        self._best.best = list(state.best)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Saves, if the last time is long enough ago."""
@@ -66,13 +77,10 @@ class Checkpoint(keras.callbacks.Callback):
         before = list(self._folder.glob(WEIGHTS))
         weights = self._folder / WEIGHTS.replace("*", str(epoch))
         self.model.save_weights(weights)
-        state = {
-            "epoch": epoch,
-            "weights": weights.name,
-            # JSON has no infinity.
-            "best": [(str(b.loss), b.epoch, b.scores) for b in self._best.best],
-        }
-        write_json(self._folder / STATE, state)
+        # JSON has no infinity.
+        best = [(str(b.loss), b.epoch, b.scores) for b in self._best.best]
+        state = State(epoch, weights.name, best)
+        write_json(self._folder / STATE, state._asdict())
         for path in before:
             if path != weights:
                 path.unlink()

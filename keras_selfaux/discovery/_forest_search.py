@@ -1,15 +1,15 @@
 """Enumeration in one go: all networks train side by side, as a forest."""
 
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import keras
 
-from keras_selfaux.discovery._checkpoint import Checkpoint
+from keras_selfaux.discovery._checkpoint import Checkpoint, read_state
 from keras_selfaux.discovery._forest import plant
 from keras_selfaux.discovery._gains import Run
 from keras_selfaux.discovery._logs import Best, BestEpochs, Watched
-from keras_selfaux.discovery._networks import Network
 from keras_selfaux.discovery._search import Search, built, fit
 
 
@@ -20,28 +20,34 @@ def search_forest(search: Search, folder: pathlib.Path | None) -> list[Run]:
         search: What to train, and on what.
         folder: Where to keep what an interrupted search goes on from.
     """
-    networks = search.networks
-    forest = plant([built(search, n) for n in networks], search.tasks)
+    state = None if folder is None else read_state(folder)
+    if state is not None and state.epoch >= search.epochs:
+        return _runs(search, state.best)
+    networks = [built(search, network) for network in search.networks]
+    forest = plant(networks, search.tasks)
+    del networks
     best = BestEpochs(
         [Watched(tree.leaves, tree.loss_weights) for tree in forest.trees],
         search.judge.check,
     )
-    first_epoch, callbacks = 0, [best]
+    callbacks: list[keras.callbacks.Callback] = [best]
     if folder is not None:
         checkpoint = Checkpoint(folder, best)
-        first_epoch = checkpoint.restore(forest)
         callbacks.append(checkpoint)
+        if state is not None:
+            checkpoint.restore(forest, state)
     if search.verbose:
         callbacks.append(_Progress())
-    if first_epoch < search.epochs:
-        fit(search, forest, search.tasks, callbacks, first_epoch)
-    return [_run(n, b) for n, b in zip(networks, best.best, strict=True)]
+    first_epoch = 0 if state is None else state.epoch
+    fit(search, forest, search.tasks, callbacks, first_epoch)
+    return _runs(search, best.best)
 
 
-def _run(network: Network, best: Best) -> Run:
-    return Run(
-        network.run_id, network.tasks, network.seed, best.epoch, best.scores
-    )
+def _runs(search: Search, best: Iterable[Best]) -> list[Run]:
+    return [
+        Run(n.run_id, n.tasks, n.seed, b.epoch, b.scores)
+        for n, b in zip(search.networks, best, strict=True)
+    ]
 
 
 class _Progress(keras.callbacks.Callback):

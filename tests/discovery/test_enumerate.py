@@ -37,7 +37,7 @@ class TestBothWays:
         ways = [
             enumerate_two(
                 lambda tasks: build_model(tasks, metrics=["mae"]),
-                seeds=(3, 1),
+                seeds=(3,),
                 metrics=["loss", "mae"],
                 higher_is_better={"mae": False},
                 strategy=strategy,
@@ -47,7 +47,7 @@ class TestBothWays:
         assert_same(*ways, tolerance=2e-5)
         gains = ways[0]
         assert gains.tasks == ("a", "b")
-        assert gains.by_seed.shape == (2, 2, 2)
+        assert gains.by_seed.shape == (1, 2, 2)
         assert [run.run_id for run in gains.runs][:3] == [
             "a/seed_3",
             "b/seed_3",

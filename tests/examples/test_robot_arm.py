@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import flags
 
 import keras_selfaux
-from examples import _runner, robot_arm
+from examples import _robot_arm, _runner, robot_arm
 from keras_selfaux.datasets import load_robot_arm
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -33,6 +33,7 @@ def tiny(folder, data_dir, **changes):
         "batch_size": 10,
         "jit_compile": False,
         "verbose": False,
+        "method": ("stl", "mtl", "saal_w"),
         "data_dir": data_dir,
         "output_dir": str(folder / "results"),
         "export_dir": str(folder / "exports"),
@@ -168,8 +169,29 @@ class TestRun:
         assert not list((tmp_path / "results").glob("*.png"))
         printed = capsys.readouterr().out
         assert "A shortened run" in printed
-        assert "mtl     seed 0  epoch 2/2  val_loss" in printed
+        assert "mtl      seed 0  epoch 2/2  val_loss" in printed
         assert "Δm" not in printed
+
+
+def test_methods_that_enumerate_train_with_the_graph_they_find(
+    tmp_path, data_dir
+):
+    config = tiny(tmp_path, data_dir, method=("saal_e", "saal_ew"), plots=False)
+    results = robot_arm.run(config)
+    folder = tmp_path / "results"
+    graph = keras_selfaux.TransferGraph.from_json(folder / "graph.json")
+    gains = keras_selfaux.discovery.TransferGains.from_json(
+        folder / "gains.json"
+    )
+    assert graph == gains.graph()
+    assert len(gains.runs) == 3
+    plain, learned = (run["task_weights"] for run in results["runs"])
+    for target in TASKS:
+        teachers = {target, *graph.sources_of(target)}
+        assert plain[target] == dict.fromkeys(teachers, 1.0)
+        assert set(learned[target]) == teachers
+        assert sum(learned[target].values()) == pytest.approx(1.0, rel=1e-5)
+    assert results["export"]["method"] == "saal_ew"
 
 
 class TestConfig:
@@ -215,7 +237,7 @@ class TestConfig:
             aggregator="cagrad",
         )
         assert config.resolve("stl") == robot_arm.METHODS["stl"]
-        assert config.resolve("mtl") == robot_arm.Method(
+        assert config.resolve("mtl") == _robot_arm.Method(
             paths=2,
             auxiliaries="none",
             weighting="dwa",
@@ -226,11 +248,11 @@ class TestConfig:
 class TestSharedData:
     def test_batches_have_one_size(self):
         split = (np.arange(7.0)[:, None], {"arm_0": np.arange(7.0)[:, None]})
-        batches = list(robot_arm.shuffled(split, 5).take(7))
+        batches = list(_robot_arm.shuffled(split, 5).take(7))
         values = [x for batch in batches for x in batch[0][:, 0].numpy()]
         assert {len(batch[0]) for batch in batches} == {5}
         assert sorted(values[:7]) == list(range(7))  # an epoch
-        assert len(next(iter(robot_arm.shuffled(split, 50)))[0]) == 7
+        assert len(next(iter(_robot_arm.shuffled(split, 50)))[0]) == 7
 
 
 class TestFlags:
@@ -257,6 +279,7 @@ class TestFlags:
     def test_demo_gives_way_to_what_is_said(self, parse):
         demo = robot_arm.Config.DEMO
         assert parse("--demo").epochs == demo["epochs"]
+        assert parse("--demo").method == ("stl", "mtl", "saal_w")
         config = parse("--demo", "--epochs=3")
         assert (config.epochs, config.seeds) == (3, demo["seeds"])
 
