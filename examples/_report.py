@@ -4,6 +4,8 @@ import pathlib
 import statistics
 from typing import Any
 
+import keras
+
 from keras_selfaux import metrics, plots
 
 if __package__:
@@ -101,6 +103,41 @@ def _cell(spread: dict[str, float | None] | None, form: str) -> str:
     if spread["std"] is not None:
         text += f" ± {spread['std']:{form.lstrip('+')}}"
     return text
+
+
+class WeightHistory(keras.callbacks.Callback):
+    """Notes the task weights now and then.
+
+    Args:
+        num_epochs: How many epochs to note, at most.
+
+    Attributes:
+        epochs: The epochs, counted from 1.
+        weights: The task weights after each of them.
+    """
+
+    def __init__(self, num_epochs: int = 100) -> None:
+        super().__init__()
+        self._num_epochs = num_epochs
+        self.epochs: list[int] = []
+        self.weights: list[dict[tuple[str, str], float]] = []
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Notes the weights if it is time to."""
+        every = -(-self.params["epochs"] // self._num_epochs)
+        if (epoch + 1) % every == 0:
+            self.epochs.append(epoch + 1)
+            self.weights.append(self.model.task_weights)
+
+
+def draw_history(history: WeightHistory, folder: pathlib.Path) -> None:
+    """Draws the task weights over epochs, if they moved and were noted."""
+    if not history.weights or history.weights[0] == history.weights[-1]:
+        return
+    axes = plots.plot_weight_history(history.weights, history.epochs)
+    path = folder / "weight_history.png"
+    _runner.save_figure(axes[0], path)
+    print(f"Drew {path}")
 
 
 def draw(summary: Results, exported: Results, folder: pathlib.Path) -> None:

@@ -231,16 +231,19 @@ def run(config: Config) -> Results:
         (name for name in PREFERRED if name in config.method), config.method[-1]
     )
     runs: list[Results] = []
-    best_model, best_run = None, None
+    best_model, best_run, best_history = None, None, None
     for seed in config.seeds:
         for name, method in methods.items():
-            model, result = _robot_arm.train(config, method, name, seed, data)
+            history = _report.WeightHistory()
+            model, result = _robot_arm.train(
+                config, method, name, seed, data, [history]
+            )
             runs.append(result)
             is_best = name == exported and (
                 best_run is None or result["val_loss"] < best_run["val_loss"]
             )
             if is_best:
-                best_model, best_run = model, result
+                best_model, best_run, best_history = model, result, history
     results = {
         "config": dataclasses.asdict(config),
         "versions": _runner.versions(),
@@ -256,6 +259,7 @@ def run(config: Config) -> Results:
     print(_report.table(results["summary"], title, BASELINE))
     if config.plots:
         _report.draw(results["summary"], best_run, results_path.parent)
+        _report.draw_history(best_history, results_path.parent)
     x = data["test"][0]
     path, difference = _runner.export_and_check(
         best_model, config.export_dir, x

@@ -122,7 +122,12 @@ class TestRun:
     def test_draws_weights_and_changes(self, finished):
         _, _, folder = finished
         names = {path.name for path in (folder / "results").iterdir()}
-        assert names == {"results.json", "task_weights.png", "task_changes.png"}
+        assert names == {
+            "results.json",
+            "task_changes.png",
+            "task_weights.png",
+            "weight_history.png",
+        }
 
     def test_refuses_to_overwrite_before_it_trains(self, finished):
         config, _, folder = finished
