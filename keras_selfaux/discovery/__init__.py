@@ -13,5 +13,6 @@ training run.
 
 from keras_selfaux.discovery._enumerate import enumerate_transfer
 from keras_selfaux.discovery._gains import Run, TransferGains
+from keras_selfaux.discovery._hyper_model import SelfAuxHyperModel
 
-__all__ = ["Run", "TransferGains", "enumerate_transfer"]
+__all__ = ["Run", "SelfAuxHyperModel", "TransferGains", "enumerate_transfer"]

@@ -1,0 +1,384 @@
+"""Hyperparameters for robot arms: what to share, and who teaches whom.
+
+KerasTuner searches for the number of shared layers, the self-auxiliaries,
+the weighting and the learning rates with the least validation loss on
+RobotArm. What it finds and plain multi-task learning (mtl, which is what the
+hyperparameters are by default) are then trained with all seeds and compared
+on the test data.
+
+Prints the test error of every arm, writes it with all trials to results.json,
+and draws the tuned model's weights and the changes against mtl.
+
+A search that was interrupted goes on when the same command runs again. Several
+processes or machines share a search if KERASTUNER_TUNER_ID,
+KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT are set for each and all have
+the same --output_dir; see
+https://keras.io/keras_tuner/guides/distributed_tuning. The chief compares
+and writes, when the workers are done.
+
+  python examples/tune.py --demo
+  python examples/tune.py --tuner=hyperband --max_trials=100
+  python examples/tune.py --gains=results/robot_arm/gains.json
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import pathlib
+import shutil
+import time
+from typing import Any, ClassVar
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+import keras_tuner
+import tensorflow as tf
+
+import keras_selfaux
+from keras_selfaux.discovery import SelfAuxHyperModel, TransferGains
+
+if __package__:
+    from examples import _report, _robot_arm, _runner
+else:
+    import _report
+    import _robot_arm
+    import _runner
+
+BASELINE = "mtl"
+TUNED = "tuned"
+
+Results = dict[str, Any]
+
+TUNERS = {
+    "random": keras_tuner.RandomSearch,
+    "bayesian": keras_tuner.BayesianOptimization,
+    "hyperband": keras_tuner.Hyperband,
+    "grid": keras_tuner.GridSearch,
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(_robot_arm.RobotArmSettings):
+    """The settings of a run; each is a flag.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    DEMO: ClassVar[dict[str, Any]] = {
+        "num_tasks": 4,
+        "epochs": 100,
+        "max_trials": 5,
+        "seeds": (0, 1),
+        "jit_compile": False,  # it would take longer to compile
+    }
+
+    tuner: str = _runner.setting(
+        "random",
+        "How to search; bayesian needs scikit-learn.",
+        choices=tuple(TUNERS),
+    )
+    max_trials: int = _runner.setting(
+        30,
+        "How many candidates to train at most. An interrupted search may go "
+        "on with more.",
+    )
+    gains: str | None = _runner.setting(
+        None,
+        "A JSON file of TransferGains, such as examples/robot_arm.py writes "
+        "with --method=saal_e. With it, the self-auxiliaries with a gain "
+        "above a threshold are a choice, too.",
+    )
+    output_dir: str = _runner.setting(
+        "results/tune", "Folder for results.json, the pictures and the trials."
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        super().__post_init__()
+        if self.tuner not in TUNERS:
+            raise _runner.error(
+                f"`tuner` must be one of {list(TUNERS)}.",
+                received=f"tuner={self.tuner!r}",
+                remedy="Pass one of these names.",
+            )
+        if type(self.max_trials) is not int or self.max_trials < 1:
+            raise _runner.error(
+                "`max_trials` must be a positive number.",
+                received=f"max_trials={self.max_trials!r}",
+                remedy="Pass a positive number.",
+            )
+        self.load_gains()  # raises if they do not fit
+
+    def load_gains(self) -> TransferGains | None:
+        """Returns the gains, if there are any.
+
+        Raises:
+            ValueError: If the file is missing, or not of these arms.
+        """
+        if self.gains is None:
+            return None
+        if not pathlib.Path(self.gains).is_file():
+            raise _runner.error(
+                "`gains` must be a JSON file written by TransferGains.to_json.",
+                received=f"gains={self.gains!r}, which is no file",
+                remedy="Pass one, or leave it out.",
+            )
+        gains = TransferGains.from_json(self.gains)
+        if set(gains.tasks) != set(self.tasks):
+            raise _runner.error(
+                f"The gains in '{self.gains}' must have the tasks arm_0 to "
+                f"{self.tasks[-1]}.",
+                received=f"tasks={list(gains.tasks)}",
+                remedy="Make them for these tasks, or change --num_tasks.",
+            )
+        return gains
+
+
+class ArmHyperModel(SelfAuxHyperModel):
+    """Builds the candidates and trains them, each from the same seed.
+
+    A trial comes out the same, whether or not the search was interrupted.
+
+    Args:
+        config: The settings of the run.
+        data: What `RobotArmSettings.load_data` returned.
+    """
+
+    def __init__(
+        self, config: Config, data: dict[str, _robot_arm.Split]
+    ) -> None:
+        rate = config.learning_rate
+        super().__init__(
+            _robot_arm.encoder(_robot_arm.MULTI_TASK.paths).stages,
+            {task: _robot_arm.head() for task in config.tasks},
+            loss="mse",
+            input_shape=(None, _robot_arm.NUM_INPUTS),
+            gains=config.load_gains(),
+            learning_rates=(rate / 10, rate * 10),
+            jit_compile=config.jit_compile,
+            steps_per_execution=config.steps_per_epoch,
+        )
+        self._config = config
+        self._data = data
+
+    def build(self, hp: Any) -> keras_selfaux.SelfAuxModel:
+        """Returns a compiled model."""
+        keras.utils.set_random_seed(self._config.seeds[0])
+        return super().build(hp)
+
+    def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Trains a model on batches in the order of the seed."""
+        config = self._config
+        train, held_out = self._data["train"], self._data["validation"]
+        validation = tf.data.Dataset.from_tensor_slices(held_out)
+        callbacks = [_runner.Progress("trial")] if config.verbose else []
+        # KerasTuner's own save the weights after every better epoch, which
+        # takes longer than the epoch, and hyperband alone has need of them.
+        if config.tuner == "hyperband":
+            callbacks += kwargs["callbacks"]
+        arguments = {
+            **kwargs,
+            "steps_per_epoch": config.steps_per_epoch,
+            "shuffle": False,  # the data set does that
+            "validation_data": validation.batch(len(held_out[0])).cache(),
+            "meta_data": _robot_arm.shuffled(held_out, config.batch_size),
+            "callbacks": callbacks,
+            "verbose": 0,  # what `search` is given is for the trials
+        }
+        batches = _robot_arm.shuffled(train, config.batch_size)
+        return super().fit(hp, model, batches, *args, **arguments)
+
+    def method(self, hp: Any) -> _robot_arm.Method:
+        """Returns how a model with these hyperparameters is trained."""
+        model = self.build(hp)
+        return _robot_arm.Method(
+            paths=hp.get("num_shared"),
+            auxiliaries=model.transfer_graph,
+            weighting=keras_selfaux.weightings.serialize(model.weighting),
+        )
+
+
+def is_worker() -> bool:
+    """Whether this process only helps a chief, as KerasTuner says."""
+    is_chief = "chief" in os.environ.get("KERASTUNER_TUNER_ID", "")
+    return "KERASTUNER_ORACLE_IP" in os.environ and not is_chief
+
+
+def settings_of_search(config: Config) -> Results:
+    """Returns the settings that all parts of a search must have."""
+    names = (
+        "tuner",
+        "epochs",
+        "num_tasks",
+        "train_per_task",
+        "batch_size",
+        "learning_rate",
+    )
+    content = pathlib.Path(config.gains).read_bytes() if config.gains else b""
+    return {
+        **{name: getattr(config, name) for name in names},
+        "seed": config.seeds[0],
+        "gains": hashlib.sha256(content).hexdigest(),
+    }
+
+
+def claim(config: Config) -> None:
+    """Makes the output folder that of a search, or finds that it is already.
+
+    Raises:
+        FileExistsError: If it has a search with other settings.
+    """
+    folder = pathlib.Path(config.output_dir)
+    path = folder / "search.json"
+    settings = settings_of_search(config)
+    if config.overwrite and not is_worker():
+        shutil.rmtree(folder / "search", ignore_errors=True)
+        path.unlink(missing_ok=True)
+    if not path.exists():
+        if not is_worker():
+            _runner.write_json(path, settings)
+        return
+    found = json.loads(path.read_text(encoding="utf-8"))
+    different = [key for key in settings if found.get(key) != settings[key]]
+    if different:
+        raise FileExistsError(
+            f"'{folder}' holds a search with other settings: different "
+            f"{', '.join(different)}. Pass --overwrite to start anew, or "
+            "another --output_dir."
+        )
+
+
+def make_tuner(config: Config, hypermodel: ArmHyperModel) -> keras_tuner.Tuner:
+    """Returns the tuner, with the trials that there are already."""
+    arguments: dict[str, Any] = {
+        "objective": "val_loss",  # of the primaries alone
+        "directory": config.output_dir,
+        "project_name": "search",
+        "seed": config.seeds[0] + 1,  # it takes 0 for none
+    }
+    if config.tuner == "hyperband":
+        arguments["max_epochs"] = config.epochs
+    else:
+        arguments["max_trials"] = config.max_trials
+    tuner = TUNERS[config.tuner](hypermodel, **arguments)
+    tuner.oracle.max_trials = config.max_trials  # for hyperband as well
+    return tuner
+
+
+def trials_of(tuner: keras_tuner.Tuner) -> list[Results]:
+    """Returns what is known of every trial."""
+    return [
+        {
+            "trial": number,
+            "status": trial.status,
+            # JSON knows no NaN.
+            "val_loss": trial.score
+            if trial.score is not None and math.isfinite(trial.score)
+            else None,
+            "hyperparameters": trial.hyperparameters.values,
+        }
+        for number, trial in sorted(tuner.oracle.trials.items())
+    ]
+
+
+def best_hyperparameters(
+    tuner: keras_tuner.Tuner,
+) -> keras_tuner.HyperParameters:
+    """Returns the hyperparameters with the least validation loss.
+
+    Raises:
+        RuntimeError: If no trial has ended well.
+    """
+    (trial,) = tuner.oracle.get_best_trials()
+    if trial.status != "COMPLETED":
+        raise RuntimeError(
+            "No trial ended well. Received: "
+            f"{trial.message or 'no finite validation loss'}. Lower "
+            "--learning_rate, in the middle of the range, or raise "
+            "--max_trials."
+        )
+    return trial.hyperparameters
+
+
+def retrain(
+    config: Config,
+    candidates: dict[str, keras_tuner.HyperParameters],
+    hypermodel: ArmHyperModel,
+    data: dict[str, _robot_arm.Split],
+) -> list[Results]:
+    """Trains every candidate with every seed, and evaluates it on test data."""
+    methods = {name: hypermodel.method(hp) for name, hp in candidates.items()}
+    runs = []
+    for seed in config.seeds:
+        for name, method in methods.items():
+            rate = candidates[name].get("learning_rate")
+            own = dataclasses.replace(config, learning_rate=rate)
+            runs.append(_robot_arm.train(own, method, name, seed, data)[1])
+    return runs
+
+
+def run(config: Config) -> Results | None:
+    """Searches, compares what was found with mtl, and writes it.
+
+    Args:
+        config: The settings.
+
+    Returns:
+        What `results.json` holds; `None` in a worker.
+
+    Raises:
+        FileExistsError: If there are results that may not be overwritten, or
+            a search with other settings.
+        ImportError: If pictures are wanted and Matplotlib is missing, or the
+            tuner needs something that is.
+        RuntimeError: If training diverged.
+    """
+    start = time.perf_counter()
+    results_path = _runner.check_output(config)
+    _runner.check_plots(config)
+    claim(config)
+    data = config.load_data()
+    hypermodel = ArmHyperModel(config, data)
+    tuner = make_tuner(config, hypermodel)
+    tuner.search(epochs=config.epochs, verbose=int(config.verbose))
+    if is_worker():
+        return None
+    best = best_hyperparameters(tuner)
+    candidates = {BASELINE: keras_tuner.HyperParameters(), TUNED: best}
+    runs = retrain(config, candidates, hypermodel, data)
+    results = {
+        "config": dataclasses.asdict(config),
+        "versions": _runner.versions(),
+        "hyperparameters": {n: hp.values for n, hp in candidates.items()},
+        "summary": _report.summarize(runs, BASELINE),
+        "runs": runs,
+        "trials": trials_of(tuner),
+        "seconds": round(time.perf_counter() - start, 2),
+    }
+    _runner.write_json(results_path, results)
+    report(config, results, results_path)
+    return results
+
+
+def report(config: Config, results: Results, path: pathlib.Path) -> None:
+    """Prints and draws what came out."""
+    print("\nThe best of", len(results["trials"]), "trials:")
+    for name, value in results["hyperparameters"][TUNED].items():
+        shown = f"{value:.3g}" if isinstance(value, float) else value
+        print(f"  {name}: {shown}")
+    seeds = ", ".join(map(str, config.seeds))
+    title = f"Test RMSE (standardised angles), seeds {seeds}; lower is better"
+    print(_report.table(results["summary"], title, BASELINE))
+    if config.plots:
+        tuned = [run for run in results["runs"] if run["method"] == TUNED]
+        best = min(tuned, key=lambda run: run["val_loss"])
+        _report.draw(results["summary"], best, path.parent)
+    print(f"Wrote {path} after {results['seconds']:.0f} s.")
+
+
+if __name__ == "__main__":
+    _runner.main(Config, run)
