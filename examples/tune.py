@@ -22,8 +22,6 @@ and writes, when the workers are done.
 """
 
 import dataclasses
-import hashlib
-import json
 import math
 import os
 import pathlib
@@ -208,48 +206,15 @@ def is_worker() -> bool:
     return "KERASTUNER_ORACLE_IP" in os.environ and not is_chief
 
 
-def settings_of_search(config: Config) -> Results:
-    """Returns the settings that all parts of a search must have."""
-    names = (
-        "tuner",
-        "epochs",
-        "num_tasks",
-        "train_per_task",
-        "batch_size",
-        "learning_rate",
-    )
-    content = pathlib.Path(config.gains).read_bytes() if config.gains else b""
-    return {
-        **{name: getattr(config, name) for name in names},
-        "seed": config.seeds[0],
-        "gains": hashlib.sha256(content).hexdigest(),
-    }
-
-
 def claim(config: Config) -> None:
     """Makes the output folder that of a search, or finds that it is already.
 
     Raises:
         FileExistsError: If it has a search with other settings.
     """
-    folder = pathlib.Path(config.output_dir)
-    path = folder / "search.json"
-    settings = settings_of_search(config)
+    folder = _runner.claim_output(config, ("max_trials", "jit_compile"))
     if config.overwrite and not is_worker():
         shutil.rmtree(folder / "search", ignore_errors=True)
-        path.unlink(missing_ok=True)
-    if not path.exists():
-        if not is_worker():
-            _runner.write_json(path, settings)
-        return
-    found = json.loads(path.read_text(encoding="utf-8"))
-    different = [key for key in settings if found.get(key) != settings[key]]
-    if different:
-        raise FileExistsError(
-            f"'{folder}' holds a search with other settings: different "
-            f"{', '.join(different)}. Pass --overwrite to start anew, or "
-            "another --output_dir."
-        )
 
 
 def make_tuner(config: Config, hypermodel: ArmHyperModel) -> keras_tuner.Tuner:
