@@ -10,11 +10,12 @@ Three ways to find out:
             arm's loss lower another's? A cheap estimate
 
 Writes gains.json (every gain, seed by seed) and graph.json (the
-self-auxiliaries that help) and draws both. An interrupted run goes on where it
-was when started again with the same flags. To share a tuner search, start
-the same command several times, once with KERASTUNER_TUNER_ID=chief and each
-other time with a name of its own (worker0, ...), and in all of them
-KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT set to the chief's address.
+self-auxiliaries that help) and draws both. An interrupted enumeration goes on
+where it was when started again with the same flags.
+To share a tuner search, start the same command several times, once with
+KERASTUNER_TUNER_ID=chief and each other time with a name of its own (worker0,
+...), and in all of them KERASTUNER_ORACLE_IP and KERASTUNER_ORACLE_PORT set to
+the chief's address.
 
   python examples/discover.py --demo
   python examples/discover.py --strategy=tuner --seeds=0
@@ -28,6 +29,8 @@ import time
 from typing import Any, ClassVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import numpy as np
 
 import keras_selfaux
 from keras_selfaux import callbacks, discovery, plots
@@ -159,22 +162,25 @@ def run(config: Config) -> Gains | None:
     gains.to_json(folder / "gains.json")
     graph.to_json(folder / "graph.json")
     if config.plots:
-        draw(gains, config.threshold, folder)
+        draw(gains, graph, folder)
     print(report(gains, graph))
     seconds = time.perf_counter() - start
     print(f"Wrote gains.json and graph.json to {folder} after {seconds:.0f} s.")
     return gains
 
 
-def draw(gains: Gains, threshold: float, folder: pathlib.Path) -> None:
-    """Draws the gains as a matrix and as a graph."""
+def draw(
+    gains: Gains, graph: keras_selfaux.TransferGraph, folder: pathlib.Path
+) -> None:
+    """Draws the gains as a matrix, and the graph with what hurts."""
     std = gains.std if len(gains.by_seed) > 1 else None
     axes = plots.plot_transfer_matrix(
         gains.mean, gains.tasks, std, label=gains.measure
     )
     _runner.save_figure(axes, folder / "gains.png")
+    is_shown = graph.matrix() | (gains.mean < 0)
     axes = plots.plot_transfer_graph(
-        gains.mean, gains.tasks, max(threshold, 0.0)
+        np.where(is_shown, gains.mean, np.nan), gains.tasks
     )
     _runner.save_figure(axes, folder / "graph.png")
     print(f"Drew {folder / 'gains.png'} and graph.png")

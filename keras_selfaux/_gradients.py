@@ -278,6 +278,24 @@ def with_overflow_shared(
     ]
 
 
+def dense(
+    gradient: Sequence[Tensor | None], where: Sequence[bool]
+) -> list[Tensor | None]:
+    """Adds up the slices of a gradient that came in slices.
+
+    Optimizers square every slice for itself, which is wrong where several
+    slices are of one row.
+
+    Args:
+        gradient: One entry per variable.
+        where: Whether to do so, for each entry.
+    """
+    return [
+        tf.convert_to_tensor(g) if is_dense and g is not None else g
+        for g, is_dense in zip(gradient, where, strict=True)
+    ]
+
+
 def run_if(condition: Tensor, function: Callable[[], None]) -> None:
     """Runs a function for its effects where the condition holds."""
 

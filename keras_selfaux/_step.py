@@ -17,6 +17,7 @@ from keras_selfaux._evaluation import update_metrics
 from keras_selfaux._meta_data import PairedBatch
 from keras_selfaux._pure_losses import Evaluation, evaluate
 from keras_selfaux._rows import Rows
+from keras_selfaux._stacking._kinds import StackedLayer
 from keras_selfaux._task_gradients import RowPlan
 from keras_selfaux._types import Tensor
 from keras_selfaux.distribution import num_replicas, replica_sum
@@ -34,6 +35,7 @@ def train(model: Any, data: Any) -> dict[str, Tensor]:
     if weighting.needs_meta_data:
         meta_batch = model.as_batch(meta_data)
         update_weighting(model, theta, gradient, batch, meta_batch)
+    gradient = _gradients.dense(gradient, _are_stacked(model))
     if scales_losses(optimizer) and num_replicas() > 1:
         gradient = _gradients.with_overflow_shared(gradient)
     optimizer.apply_gradients(
@@ -169,6 +171,21 @@ def _weighed(model: Any, evaluation: Evaluation) -> dict[str, Tensor]:
         "raw_weights": raw,
         "weights": model.weighting.weights_of_edges(raw),
     }
+
+
+def _are_stacked(model: Any) -> list[bool]:
+    """Says which variables hold stacked layers.
+
+    Where few of them are read, or one by several nodes, their gradients come
+    in slices. Those of an `Embedding` are left as Keras has them.
+    """
+    stacked = {
+        id(variable)
+        for layer in model._flatten_layers()
+        if isinstance(layer, StackedLayer)
+        for variable in layer.trainable_variables
+    }
+    return [id(variable) in stacked for variable in model.trainable_variables]
 
 
 def split_pair(data: Any) -> tuple[Any, Any]:

@@ -85,9 +85,15 @@ def _switch(model: Any, steps: int) -> None:
 
 
 def _interval(callback: keras.callbacks.Callback) -> int | None:
-    """Returns after how many steps a callback wants to act, if it says so."""
-    interval = getattr(callback, "every_n_steps", None)
-    return interval if type(interval) is int and interval > 0 else None
+    """Returns after how many steps a callback wants to act, if it says so.
+
+    One that has `counts_steps` finds out from the number of the batch how
+    many steps there were since it was called the last time.
+    """
+    if not getattr(callback, "counts_steps", False):
+        return None
+    interval: int = callback.every_n_steps
+    return interval
 
 
 def _acts_on_every_step(callback: keras.callbacks.Callback) -> bool:

@@ -80,9 +80,9 @@ class MultiTaskTrainer(keras.Model):
             **kwargs: Further arguments of `keras.Model.compile`. By default
                 `fit` takes 16 `steps_per_execution` where the model is
                 small (up to 1,048,576 parameters) and no callback acts on
-                every step; with `steps_per_epoch`, `validation_steps` or a
-                callback's `every_n_steps`, the largest common divisor up
-                to 16.
+                every step; with `steps_per_epoch`, `validation_steps` or the
+                `every_n_steps` of `callbacks.LookaheadAffinity`, the
+                largest common divisor up to 16.
 
         Raises:
             ValueError: If losses, metrics or loss weights do not fit the

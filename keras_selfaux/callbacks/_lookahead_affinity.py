@@ -87,6 +87,10 @@ class LookaheadAffinity(keras.callbacks.Callback):
     ... )
     """
 
+    # So that `fit` may take several steps at a time; see
+    # `_steps_per_execution`.
+    counts_steps = True
+
     def __init__(
         self,
         train_data: Any,

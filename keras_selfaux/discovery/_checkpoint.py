@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 
 import keras
 
+from keras_selfaux._checks import error
 from keras_selfaux._files import write_json
 from keras_selfaux.discovery._logs import Best, BestEpochs
 
-STATE = "forest.json"
-WEIGHTS = "epoch_*.weights.h5"
+_STATE = "state.json"
 
 
 class State(NamedTuple):
@@ -30,11 +30,18 @@ class State(NamedTuple):
 
 def read_state(folder: pathlib.Path) -> State | None:
     """Returns the last state that was saved, if there is one."""
-    path = folder / STATE
+    path = folder / _STATE
     if not path.exists():
         return None
-    state = State(**json.loads(path.read_text(encoding="utf-8")))
-    best = [Best(float(loss), epoch, s) for loss, epoch, s in state.best]
+    try:
+        state = State(**json.loads(path.read_text(encoding="utf-8")))
+        best = [Best(float(loss), epoch, s) for loss, epoch, s in state.best]
+    except (ValueError, TypeError) as problem:
+        raise error(
+            f"'{path}' is damaged: it does not say how far a forest has got.",
+            received=f"{type(problem).__name__}: {problem}",
+            remedy="Pass overwrite=True to start anew.",
+        ) from problem
     return state._replace(best=best)
 
 
@@ -60,9 +67,21 @@ class Checkpoint(keras.callbacks.Callback):
         self._last = time.monotonic()
 
     def restore(self, forest: Any, state: "State") -> None:
-        """Brings a state back."""
+        """Brings a state back.
+
+        Raises:
+            ValueError: If its weights are missing or damaged.
+        """
+        path = self._folder / state.weights
         forest.optimizer.build(forest.trainable_variables)
-        forest.load_weights(self._folder / state.weights)
+        try:
+            forest.load_weights(path)
+        except (OSError, ValueError, KeyError) as problem:
+            raise error(
+                f"'{path}' does not hold the weights of the forest.",
+                received=f"{type(problem).__name__}: {problem}",
+                remedy="Pass overwrite=True to start anew.",
+            ) from problem
         self._best.best = list(state.best)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
@@ -74,13 +93,12 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self, epoch: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        before = list(self._folder.glob(WEIGHTS))
-        weights = self._folder / WEIGHTS.replace("*", str(epoch))
+        weights = self._folder / f"epoch_{epoch}.weights.h5"
         self.model.save_weights(weights)
         # JSON has no infinity.
         best = [(str(b.loss), b.epoch, b.scores) for b in self._best.best]
         state = State(epoch, weights.name, best)
-        write_json(self._folder / STATE, state._asdict())
-        for path in before:
+        write_json(self._folder / _STATE, state._asdict())
+        for path in self._folder.glob("epoch_*.weights.h5"):
             if path != weights:
                 path.unlink()

@@ -147,6 +147,37 @@ def check_data(name: str, data: Any) -> None:
         )
 
 
+def check_labels(name: str, data: Any, tasks: Sequence[Task]) -> None:
+    """Raises if arrays have no label of a task; data sets are not read."""
+    if isinstance(data, tf.data.Dataset):
+        return
+    labels = data[1]
+    for number, task in enumerate(tasks):
+        if isinstance(labels, SingleTaskLabels):
+            is_there = bool(np.any(np.equal(labels.task, number)))
+        elif isinstance(labels, Mapping):
+            is_there = task in labels and _any_known(labels[task])
+        elif isinstance(labels, (tuple, list)):
+            is_there = _any_known(labels[number])
+        else:
+            array = np.asarray(labels)
+            by_task = array.ndim > 1 and array.shape[1] == len(tasks)
+            is_there = _any_known(array[:, number] if by_task else array)
+        if not is_there:
+            raise error(
+                f"`{name}` has no label of task {task!r}.",
+                received="no such entry, or nothing but NaN",
+                remedy="Leave the task out, or split the data otherwise.",
+            )
+
+
+def _any_known(labels: Any) -> bool:
+    array = np.asarray(labels)
+    if not np.issubdtype(array.dtype, np.floating):
+        return bool(array.size)
+    return not np.isnan(array).all()
+
+
 def _tensors(data: Any) -> Any:
     return keras.tree.map_structure(_as_tensor, tuple(data))
 

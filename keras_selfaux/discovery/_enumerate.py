@@ -3,21 +3,28 @@
 import os
 import pathlib
 import tempfile
+import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_selfaux._checks import check_choice, check_count, error
 from keras_selfaux._types import Task
-from keras_selfaux.discovery._data import check_data
-from keras_selfaux.discovery._forest import looped_parts, obstacle
+from keras_selfaux.discovery._data import check_data, check_labels
+from keras_selfaux.discovery._forest import (
+    NotAForestError,
+    looped_parts,
+    not_a_forest,
+    obstacle,
+)
 from keras_selfaux.discovery._forest_search import search_forest
-from keras_selfaux.discovery._gains import TransferGains
+from keras_selfaux.discovery._gains import Run, TransferGains
 from keras_selfaux.discovery._networks import Network, networks_of
 from keras_selfaux.discovery._scores import Judge, Metrics
 from keras_selfaux.discovery._search import Search, built
-from keras_selfaux.discovery._settings import claim
+from keras_selfaux.discovery._settings import FOREST, claim
 from keras_selfaux.discovery._tuner_search import search_trials
 from keras_selfaux.graph import TransferGraph
 from keras_selfaux.metrics._delta_m import Directions
@@ -67,9 +74,11 @@ def enumerate_transfer(
     in all of them.
 
     Every network starts from `keras.utils.set_random_seed(seed)`. The order
-    of samples does not depend on the seed, so that networks that are compared
-    have seen the same batches. Layers that draw at random in training, such
-    as dropout, draw other numbers in a forest than in networks apart.
+    of arrays' samples does not depend on the seed, so that networks that are
+    compared have seen the same batches. A `tf.data.Dataset` is read anew by
+    every network of the tuner, and by a forest that goes on: if it shuffles,
+    so does the order. Layers that draw at random in training, such as
+    dropout, draw other numbers in a forest than in networks apart.
 
     Args:
         build_model: Takes a list of one, two, or all tasks, and returns a
@@ -95,8 +104,10 @@ def enumerate_transfer(
             to `"auto"`.
         directory: Where to keep what an interrupted enumeration goes on from:
             calling again with the same arguments finishes it, and calling
-            once more only reads the results. A chief and its workers need
-            the same one. Defaults to `None`: nothing is kept.
+            once more only reads the results. That arguments are the same is
+            told by arrays, by the form of a data set's batches, and by the
+            configs of the network's layers. A chief and its workers need
+            the same folder. Defaults to `None`: nothing is kept.
         overwrite: Whether to start anew where `directory` holds an
             enumeration. Defaults to `False`.
         verbose: Whether to show how it goes. Defaults to `True`.
@@ -136,6 +147,8 @@ def enumerate_transfer(
     check_count("batch_size", batch_size, least=1)
     check_data("train_data", train_data)
     check_data("validation_data", validation_data)
+    check_labels("train_data", train_data, tasks)
+    check_labels("validation_data", validation_data, tasks)
     networks = networks_of(tasks, _checked_seeds(seeds))
     search = Search(
         build_model,
@@ -156,16 +169,35 @@ def enumerate_transfer(
             remedy="Pass the same folder in all processes.",
         )
     network = built(search, Network(tasks, networks[0].seed))
-    as_forest = _trains_as_forest(strategy, network, is_shared)
     if directory is not None:
         claim(pathlib.Path(directory), search, network, overwrite=overwrite)
+    as_forest = _trains_as_forest(strategy, network, is_shared)
+    del network
+    runs = _searched(search, directory, strategy, as_forest=as_forest)
+    if runs is None:
+        return None
+    gains = search.judge.gains(runs)
+    _warn_of_unknown(gains)
+    return gains
+
+
+def _searched(
+    search: Search,
+    directory: str | os.PathLike[str] | None,
+    strategy: str,
+    *,
+    as_forest: bool,
+) -> list[Run] | None:
     with tempfile.TemporaryDirectory() as temporary:
+        folder = pathlib.Path(directory or temporary)
         if as_forest:
-            kept = None if directory is None else pathlib.Path(directory)
-            runs: Any = search_forest(search, kept)
-        else:
-            runs = search_trials(search, pathlib.Path(directory or temporary))
-    return None if runs is None else search.judge.gains(runs)
+            kept = None if directory is None else folder / FOREST
+            try:
+                return search_forest(search, kept)
+            except NotAForestError:
+                if strategy == "forest":
+                    raise
+        return search_trials(search, folder)
 
 
 def _trains_as_forest(strategy: str, network: Any, is_shared: bool) -> bool:
@@ -174,17 +206,26 @@ def _trains_as_forest(strategy: str, network: Any, is_shared: bool) -> bool:
     Raises:
         ValueError: If a forest is asked for and impossible.
     """
-    reason = obstacle(network)
+    reason = "a chief and workers" if is_shared else obstacle(network)
     if strategy == "auto":
-        stacks = reason is None and not looped_parts(network)
-        return stacks and not is_shared
+        return reason is None and not looped_parts(network)
     if strategy == "forest" and reason is not None:
-        raise error(
-            "These networks cannot train as a forest.",
-            received=reason,
-            remedy='Change that, or pass strategy="tuner".',
-        )
+        raise not_a_forest(reason)
     return strategy == "forest"
+
+
+def _warn_of_unknown(gains: TransferGains) -> None:
+    names = [
+        f"{gains.tasks[source]}->{gains.tasks[target]}"
+        for target, source in np.argwhere(np.isnan(gains.mean))
+    ]
+    if names:
+        warnings.warn(
+            f"The gains of {len(names)} edges are not known, since a network "
+            "never had a finite loss, or a metric was 0 or no number: "
+            f"{', '.join(names[:5])}{', ...' if names[5:] else ''}.",
+            stacklevel=3,
+        )
 
 
 def _checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:

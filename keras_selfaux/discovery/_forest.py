@@ -7,7 +7,6 @@ import keras
 
 from keras_selfaux import _compile
 from keras_selfaux._batch import Batch, as_batch
-from keras_selfaux._checks import error
 from keras_selfaux._stacking import Template
 from keras_selfaux._stacking._template import without_names
 from keras_selfaux._types import Layer, Task
@@ -95,15 +94,25 @@ def obstacle(network: Any) -> str | None:
     Returns:
         The reason, or `None` if nothing does.
     """
-    if not isinstance(network, SelfAuxModel):
+    # Subclasses may do as they like.
+    if type(network) is not SelfAuxModel:
         return f"a {type(network).__name__}, which is not a SelfAuxModel"
-    if not isinstance(network.encoder, BranchedEncoder):
+    if type(network.encoder) is not BranchedEncoder:
         encoder = type(network.encoder).__name__
         return f"an encoder of type {encoder}, not BranchedEncoder"
     if network.transfer_graph.edges:
         return "self-auxiliaries"
     if type(network.weighting) is not Equal or network.aggregator is not None:
         return "a weighting or an aggregator"
+    if network.distribute_strategy.num_replicas_in_sync > 1:
+        return "several replicas"
+    if not all(layer.trainable for layer in network._flatten_layers()):
+        return "frozen layers"
+    parts = (network, network.encoder, network.head_bank)
+    if {part.dtype_policy.name for part in parts} != {
+        keras.config.dtype_policy().name
+    }:
+        return "a dtype policy that is not the global one"
     return _obstacle_in_optimizer(network.optimizer)
 
 
@@ -113,6 +122,8 @@ def _obstacle_in_optimizer(optimizer: Any) -> str | None:
         return f"{name}, which may not treat every weight alone"
     if optimizer.clipnorm is not None or optimizer.global_clipnorm is not None:
         return "gradients clipped by norm"
+    if hasattr(optimizer, "_exclude_from_weight_decay"):
+        return "variables excluded from weight decay"
     return None
 
 
@@ -134,8 +145,17 @@ def plant(networks: Sequence[Any], tasks: Sequence[Task]) -> Forest:
         The forest, built and compiled.
 
     Raises:
-        ValueError: If the networks cannot be joined.
+        NotAForestError: If the networks cannot be joined.
     """
+    try:
+        return _planted(networks, tasks)
+    except NotAForestError:
+        raise
+    except Exception as problem:  # of whatever does not go through a config
+        raise not_a_forest(f"{type(problem).__name__}: {problem}") from problem
+
+
+def _planted(networks: Sequence[Any], tasks: Sequence[Task]) -> Forest:
     first = networks[0]
     wanted = _in_common(first)
     trees: list[Tree] = []
@@ -144,11 +164,9 @@ def plant(networks: Sequence[Any], tasks: Sequence[Task]) -> Forest:
     offsets = [0] * len(first.encoder.stage_stacks)
     for number, network in enumerate(networks):
         if obstacle(network) or _in_common(network) != wanted:
-            raise error(
-                "`build_model` must return networks that differ in nothing "
-                "but their tasks and weights, to train them as a forest.",
-                received=obstacle(network) or "different stages or settings",
-                remedy='Pass strategy="tuner".',
+            raise not_a_forest(
+                obstacle(network)
+                or "networks that differ in more than tasks and weights"
             )
         leaves = {t: f"{number}.{t}" for t in network.transfer_graph.tasks}
         scales = dict(zip(leaves, network.edge_scales, strict=True))
@@ -166,6 +184,18 @@ def plant(networks: Sequence[Any], tasks: Sequence[Task]) -> Forest:
     _copy_weights(networks, forest)
     forest.compile(**_compile_arguments(networks, trees))
     return forest
+
+
+class NotAForestError(ValueError):
+    """Raised where networks cannot be joined."""
+
+
+def not_a_forest(reason: str) -> NotAForestError:
+    """Returns the error for this reason."""
+    return NotAForestError(
+        f"These networks cannot train as a forest. Received: {reason}. Change "
+        'that, or pass strategy="tuner".'
+    )
 
 
 def _in_common(network: Any) -> Any:
@@ -202,14 +232,18 @@ def _metrics(network: Any, name: str) -> dict[Task, list[Any]]:
         network.compile_arguments[name], network.transfer_graph.tasks
     )
     return {
-        task: [
-            keras.saving.serialize_keras_object(metric)
-            if isinstance(metric, keras.metrics.Metric)
-            else metric
-            for metric in metrics
-        ]
+        task: [_copyable(metric) for metric in metrics]
         for task, metrics in by_task.items()
     }
+
+
+def _copyable(metric: Any) -> Any:
+    """Returns a metric in a form of which `compile` makes a new one."""
+    if not isinstance(metric, keras.metrics.Metric):
+        return metric
+    if type(metric).__module__.startswith("keras."):
+        return keras.saving.serialize_keras_object(metric)
+    return type(metric).from_config(metric.get_config())
 
 
 def _copy_weights(networks: Sequence[Any], forest: Forest) -> None:

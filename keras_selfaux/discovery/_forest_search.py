@@ -1,5 +1,6 @@
 """Enumeration in one go: all networks train side by side, as a forest."""
 
+import gc
 import pathlib
 from collections.abc import Iterable
 from typing import Any
@@ -26,6 +27,7 @@ def search_forest(search: Search, folder: pathlib.Path | None) -> list[Run]:
     networks = [built(search, network) for network in search.networks]
     forest = plant(networks, search.tasks)
     del networks
+    gc.collect()
     best = BestEpochs(
         [Watched(tree.leaves, tree.loss_weights) for tree in forest.trees],
         search.judge.check,

@@ -106,11 +106,12 @@ def scores_by_name(
     """
     found: dict[str, dict[str, float]] = {name: {} for name in names}
     known = set(names)
+    is_prefixed = len(names) > 1 or f"{_PREFIX}{names[0]}_loss" in logs
     for full_key, value in logs.items():
         if not full_key.startswith(_PREFIX):
             continue
         key = full_key.removeprefix(_PREFIX)
-        name = _owner(key, known)
+        name = _owner(key, known) if is_prefixed else None
         if name is not None:
             found[name][key.removeprefix(f"{name}_")] = float(value)
         elif len(names) == 1:

@@ -54,6 +54,11 @@ class Judge:
             ValueError: If a run lacks a metric.
         """
         runs = tuple(runs)
+        for task in self._tasks:
+            of_task = [run.metrics.get(task, {}) for run in runs]
+            measured = {name: 0.0 for found in of_task for name in found}
+            if measured:
+                self.check({task: measured})
         index = {task: number for number, task in enumerate(self._tasks)}
         seeds = list(dict.fromkeys(run.seed for run in runs))
         alone = {

@@ -1,5 +1,6 @@
 """`Search`: what an enumeration trains, and on what."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -67,6 +68,11 @@ def fit(
         search.train_data, search.batch_size, search.epochs, first_epoch
     )
     validation = validation_batches(search.validation_data, search.batch_size)
+    if batches.steps is not None:
+        # Keras always finishes an execution, be it beyond the epoch.
+        model.steps_per_execution = math.gcd(
+            batches.steps, model.steps_per_execution
+        )
     model.fit(
         for_tasks(batches.dataset, search.tasks, tasks),
         steps_per_epoch=batches.steps,
@@ -99,5 +105,6 @@ def built(search: Search, network: Network) -> Any:
         if not model.head_bank.built:
             data = search.train_data
             is_dataset = isinstance(data, tf.data.Dataset)
-            model.build(shape_of_inputs(data if is_dataset else data[0]))
+            with model.distribute_strategy.scope():
+                model.build(shape_of_inputs(data if is_dataset else data[0]))
     return model

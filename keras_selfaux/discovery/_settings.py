@@ -1,5 +1,6 @@
 """What a folder's enumeration was made with; no other may go on from it."""
 
+import contextlib
 import hashlib
 import json
 import os
@@ -8,15 +9,14 @@ import shutil
 from typing import Any
 
 from keras_selfaux._files import write_json
-from keras_selfaux._stacking import Template
 from keras_selfaux._stacking._template import without_names
-from keras_selfaux.discovery._checkpoint import STATE, WEIGHTS
 from keras_selfaux.discovery._data import digest
 from keras_selfaux.discovery._search import Search
-from keras_selfaux.discovery._tuner_search import PROJECT
-from keras_selfaux.model import SelfAuxModel
 
-_FILE = "settings.json"
+# Within the folder of the user, only these are ever touched.
+_FILE = "enumeration.json"
+FOREST = "forest"
+TRIALS = "trials"
 
 
 def is_worker() -> bool:
@@ -41,13 +41,23 @@ def claim(
     """
     path = folder / _FILE
     settings = _settings(search, network)
-    if overwrite and path.exists() and not is_worker():
-        _remove(folder)
-    if not path.exists():
-        if not is_worker():
-            write_json(path, settings)
+    if is_worker():
+        if overwrite or not path.exists():
+            return  # that is for the chief to see to
+    elif overwrite or not path.exists():
+        for name in (FOREST, TRIALS):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        write_json(path, settings)
         return
-    found = json.loads(path.read_text(encoding="utf-8"))
+    found: Any = None
+    with contextlib.suppress(ValueError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(found, dict):
+        raise FileExistsError(
+            f"'{path}' is damaged: it does not hold the settings of an "
+            "enumeration. Pass overwrite=True to start anew, or another "
+            "directory."
+        )
     different = [key for key in settings if found.get(key) != settings[key]]
     if different:
         raise FileExistsError(
@@ -55,13 +65,6 @@ def claim(
             f"Received: different {', '.join(different)}. Pass overwrite=True "
             "to start anew, or another directory."
         )
-
-
-def _remove(folder: pathlib.Path) -> None:
-    """Removes an enumeration, and nothing else that may be in its folder."""
-    shutil.rmtree(folder / PROJECT, ignore_errors=True)
-    for path in (folder / STATE, *folder.glob(WEIGHTS), folder / _FILE):
-        path.unlink(missing_ok=True)
 
 
 def _settings(search: Search, network: Any) -> dict[str, Any]:
@@ -78,14 +81,26 @@ def _settings(search: Search, network: Any) -> dict[str, Any]:
 
 def _digest_of_network(network: Any) -> str:
     """Returns a text that tells networks apart, as far as configs do."""
-    parts = [
-        type(network).__name__,
-        [tuple(weight.shape) for weight in network.weights],
-        without_names(network.get_compile_config()),
-    ]
-    if isinstance(network, SelfAuxModel):
-        layers = network.head_bank.heads.values()
-        parts += [Template(layer).key for layer in layers]
-        stages = getattr(network.encoder, "stages", ())
-        parts += [Template(layer).key for layer in stages]
+    parts: list[Any] = [tuple(weight.shape) for weight in network.weights]
+    for layer in network._flatten_layers():
+        parts.append(type(layer).__name__)
+        # Not every layer of a user's has a config.
+        with contextlib.suppress(Exception):
+            parts.append(_plain(layer.get_config()))
+    with contextlib.suppress(Exception):
+        parts.append(_plain(network.get_compile_config()))
+    encoder = getattr(network, "encoder", None)
+    parts.append(getattr(encoder, "path_table", None))
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _plain(config: Any) -> Any:
+    """Returns a config without what differs from one build to the next."""
+    return without_names(
+        {
+            key: value
+            for key, value in config.items()
+            # Functional models name their layers here, by running numbers.
+            if key not in ("layers", "input_layers", "output_layers")
+        }
+    )

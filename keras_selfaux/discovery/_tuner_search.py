@@ -5,26 +5,28 @@ share it, as KerasTuner does it:
 https://keras.io/keras_tuner/guides/distributed_tuning/
 """
 
+import gc
 import os
 import pathlib
 import sys
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import keras_tuner
 
+from keras_selfaux._checks import error
 from keras_selfaux._compile import loss_weights_by_task
 from keras_selfaux._files import write_json
+from keras_selfaux._types import Task
 from keras_selfaux.discovery._gains import Run
 from keras_selfaux.discovery._logs import Best, BestEpochs, Scores, Watched
 from keras_selfaux.discovery._networks import Network
 from keras_selfaux.discovery._search import Search, built, fit
+from keras_selfaux.discovery._settings import TRIALS
 from keras_selfaux.model import SelfAuxModel
 
 _EPOCH = "best_epoch"
 _OBJECTIVE = "network_loss"
-PROJECT = "enumeration"
 
 
 def search_trials(search: Search, folder: pathlib.Path) -> list[Run] | None:
@@ -60,7 +62,7 @@ class EnumerationTuner(keras_tuner.Tuner):
         self, search: Search, oracle: "EnumerationOracle", folder: pathlib.Path
     ) -> None:
         self._search = search
-        super().__init__(oracle, directory=str(folder), project_name=PROJECT)
+        super().__init__(oracle, directory=str(folder), project_name=TRIALS)
 
     def run_trial(self, trial: Any, **kwargs: Any) -> dict[str, float]:
         """Trains a network and returns its metrics."""
@@ -97,19 +99,39 @@ class EnumerationTuner(keras_tuner.Tuner):
 
 
 def _trained(search: Search, network: Network) -> Best:
-    keras.backend.clear_session(free_memory=False)
     model = built(search, network)
     tasks = network.tasks
-    if isinstance(model, SelfAuxModel):
-        weights = dict(zip(tasks, model.edge_scales, strict=False))
-    else:
-        given = model.get_compile_config()["loss_weights"]
-        weights = loss_weights_by_task(given, tasks)
     best = BestEpochs(
-        [Watched({task: task for task in tasks}, weights)], search.judge.check
+        [Watched({t: t for t in tasks}, _loss_weights(model, tasks))],
+        search.judge.check,
     )
     fit(search, model, tasks, [best])
+    # Models refer to themselves; without this, they would pile up.
+    del model
+    gc.collect()
     return best.best[0]
+
+
+def _loss_weights(model: Any, tasks: Sequence[Task]) -> dict[Task, float]:
+    """Returns what each task's loss counts.
+
+    Raises:
+        ValueError: If Keras does not log the task's own loss.
+    """
+    if isinstance(model, SelfAuxModel):
+        return dict(zip(tasks, model.edge_scales, strict=False))
+    given = model._compile_loss._user_loss_weights
+    weights = loss_weights_by_task(given, tasks)
+    if len(tasks) == 1 and (model.losses or weights != {tasks[0]: 1.0}):
+        # With a single output there is no log but the total.
+        raise error(
+            "The loss of a task alone cannot be told from its weight and from "
+            "what layers add.",
+            received=f"a {type(model).__name__} with `loss_weights` or a "
+            "regularizer",
+            remedy="Leave these out, or make it a `SelfAuxModel`.",
+        )
+    return weights
 
 
 class EnumerationOracle(keras_tuner.Oracle):

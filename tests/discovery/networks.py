@@ -42,11 +42,18 @@ def build_model(tasks: list[str], **settings: Any) -> Any:
     return model
 
 
-def build_plain(tasks: list[str]) -> keras.Model:
+def build_plain(
+    tasks: list[str], loss_weights: Any = None, **dense: Any
+) -> keras.Model:
     """Returns an ordinary Keras model with a dict of outputs."""
     inputs = keras.Input((4,))
-    shared = keras.layers.Dense(6, "tanh")(inputs)
+    shared = keras.layers.Dense(6, "tanh", **dense)(inputs)
     outputs = {t: keras.layers.Dense(2, name=t)(shared) for t in tasks}
     model = keras.Model(inputs, outputs)
-    model.compile("sgd", loss=dict.fromkeys(tasks, "mae"), jit_compile=False)
+    model.compile(
+        "sgd",
+        loss=dict.fromkeys(tasks, "mae"),
+        loss_weights=loss_weights,
+        jit_compile=False,
+    )
     return model

@@ -1,4 +1,5 @@
 import itertools
+import json
 import pathlib
 
 import keras
@@ -6,7 +7,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_selfaux.discovery import TransferGains, enumerate_transfer
+from keras_selfaux.discovery import (
+    TransferGains,
+    _checkpoint,
+    _enumerate,
+    _forest_search,
+    enumerate_transfer,
+)
 from tests.discovery.networks import TASKS, build_model, build_plain, make_data
 
 TWO = ["a", "b"]
@@ -64,7 +71,7 @@ class TestBothWays:
 
     def test_auto_takes_the_forest_where_networks_stack(self, tmp_path):
         enumerate_two(directory=tmp_path)
-        assert (tmp_path / "forest.json").exists()
+        assert (tmp_path / "forest/state.json").exists()
 
     def test_auto_takes_the_tuner_for_other_networks(self, tmp_path):
         x, y = make_data()
@@ -76,7 +83,7 @@ class TestBothWays:
             epochs=1,
             directory=tmp_path,
         )
-        assert (tmp_path / "enumeration/oracle.json").exists()
+        assert (tmp_path / "trials/oracle.json").exists()
         assert np.all(np.isfinite(gains.by_seed))
         assert not np.any(gains.by_seed[:, [0, 1], [1, 0]] == 0)
 
@@ -99,7 +106,8 @@ class TestBothWays:
             wild = keras.optimizers.SGD(1e30 if tasks == ["a"] else 0.01)
             return build_model(tasks, optimizer=wild)
 
-        gains = enumerate_two(build, strategy="tuner")
+        with pytest.warns(UserWarning, match=r"gains of 1 edges.*: b->a\."):
+            gains = enumerate_two(build, strategy="tuner")
         assert np.isnan(gains.mean[0, 1])
         assert np.isfinite(gains.mean[1, 0])
         assert gains.graph().edges in ((), (("a", "b"),))
@@ -119,7 +127,6 @@ class StopsAtEpoch(keras.callbacks.Callback):
 class TestResuming:
     def test_a_forest_goes_on_where_it_was(self, tmp_path, monkeypatch):
         whole = enumerate_two(epochs=5)
-        from keras_selfaux.discovery import _checkpoint, _forest_search
 
         class Eager(_checkpoint.Checkpoint):
             def __init__(self, folder, best):
@@ -129,8 +136,11 @@ class TestResuming:
         monkeypatch.setattr(_forest_search, "_Progress", StopsAtEpoch)
         with pytest.raises(StoppedError):
             enumerate_two(epochs=5, directory=tmp_path, verbose=True)
-        files = {path.name for path in tmp_path.iterdir()}
-        assert files == {"settings.json", "forest.json", "epoch_3.weights.h5"}
+        assert files_in(tmp_path) == {
+            "enumeration.json",
+            "forest/state.json",
+            "forest/epoch_3.weights.h5",
+        }
         fitted = []
         monkeypatch.setattr(
             _forest_search, "fit", spy(_forest_search.fit, fitted)
@@ -163,7 +173,7 @@ class TestResuming:
         rest = enumerate_two(build_again, strategy="tuner", directory=tmp_path)
         assert built == [["a", "b"], ["a", "b"]]  # asked once, trained once
         assert_same(rest, whole, tolerance=1e-6)
-        trials = list((tmp_path / "enumeration").glob("trial_*"))
+        trials = list((tmp_path / "trials").glob("trial_*"))
         assert len(trials) == 3
 
     def test_other_metrics_need_no_training(self, tmp_path, monkeypatch):
@@ -171,8 +181,6 @@ class TestResuming:
             return build_model(tasks, metrics=["mae"])
 
         by_loss = enumerate_two(build, directory=tmp_path)
-        from keras_selfaux.discovery import _forest_search
-
         monkeypatch.setattr(_forest_search, "fit", None)
         by_error = enumerate_two(
             build,
@@ -188,7 +196,7 @@ class TestResuming:
         [
             ({"epochs": 3}, "epochs"),
             ({"seeds": (1,)}, "seeds"),
-            ({"tasks": ["b", "a"]}, "tasks"),
+            ({"tasks": ["b", "a"]}, "tasks, build_model"),
             ({"train_data": make_data(10)}, "train_data"),
             (
                 {"build": lambda tasks: build_model(tasks, optimizer="sgd")},
@@ -200,25 +208,130 @@ class TestResuming:
     def test_another_enumeration_is_not_touched(
         self, enumerated, changes, different
     ):
-        before = {p: p.read_bytes() for p in enumerated.iterdir()}
+        before = {
+            n: (enumerated / n).read_bytes() for n in files_in(enumerated)
+        }
         with pytest.raises(
             FileExistsError, match=rf"other settings.*different {different}\."
         ):
             enumerate_two(directory=enumerated, **changes)
-        assert {p: p.read_bytes() for p in enumerated.iterdir()} == before
+        after = {n: (enumerated / n).read_bytes() for n in files_in(enumerated)}
+        assert after == before
 
     def test_unless_it_is_to_be_overwritten(self, tmp_path):
         enumerate_two(directory=tmp_path, epochs=1)
         gains = enumerate_two(directory=tmp_path, epochs=2, overwrite=True)
         assert isinstance(gains, TransferGains)
-        assert (tmp_path / "epoch_2.weights.h5").exists()
-        assert not (tmp_path / "epoch_1.weights.h5").exists()
+        assert (tmp_path / "forest/epoch_2.weights.h5").exists()
+        assert not (tmp_path / "forest/epoch_1.weights.h5").exists()
 
     def test_only_an_enumeration_is_ever_removed(self, tmp_path):
-        (tmp_path / "thesis.tex").write_text("precious")
+        mine = ["thesis.tex", "epoch_01.weights.h5", "settings.json"]
+        for name in mine:
+            (tmp_path / name).write_text("precious")
         enumerate_two(directory=tmp_path, epochs=1, overwrite=True)
         enumerate_two(directory=tmp_path, epochs=2, overwrite=True)
-        assert (tmp_path / "thesis.tex").read_text() == "precious"
+        for name in mine:
+            assert (tmp_path / name).read_text() == "precious"
+
+    @pytest.mark.parametrize("name", ["enumeration.json", "forest/state.json"])
+    def test_a_damaged_file_is_named(self, tmp_path, name):
+        enumerate_two(directory=tmp_path, epochs=1)
+        path = tmp_path / name
+        path.write_text(path.read_text()[:20])
+        with pytest.raises((ValueError, OSError), match=rf"{name}' is damaged"):
+            enumerate_two(directory=tmp_path, epochs=1)
+        gains = enumerate_two(directory=tmp_path, epochs=1, overwrite=True)
+        assert np.all(np.isfinite(gains.by_seed))
+
+    def test_missing_weights_are_named(self, tmp_path):
+        enumerate_two(directory=tmp_path, epochs=1)
+        state = json.loads((tmp_path / "forest/state.json").read_text())
+        state["epoch"] = 0  # as if it had yet to go on
+        (tmp_path / "forest/state.json").write_text(json.dumps(state))
+        (tmp_path / "forest/epoch_1.weights.h5").unlink()
+        with pytest.raises(ValueError, match=r"h5' does not hold the weights"):
+            enumerate_two(directory=tmp_path, epochs=1)
+
+    def test_a_name_that_was_never_measured(self, enumerated):
+        with pytest.raises(ValueError, match=r"'mae'\].*measured: \['loss'\]"):
+            enumerate_two(
+                directory=enumerated,
+                metrics="mae",
+                higher_is_better={"mae": False},
+            )
+
+    def test_a_worker_leaves_overwriting_to_the_chief(
+        self, tmp_path, monkeypatch
+    ):
+        enumerate_two(directory=tmp_path, epochs=1)
+        before = (tmp_path / "enumeration.json").read_bytes()
+        monkeypatch.setenv("KERASTUNER_ORACLE_IP", "127.0.0.1")
+        monkeypatch.setenv("KERASTUNER_TUNER_ID", "worker0")
+        monkeypatch.setattr(_enumerate, "search_trials", lambda *_: None)
+        assert (
+            enumerate_two(directory=tmp_path, epochs=2, overwrite=True) is None
+        )
+        assert (tmp_path / "enumeration.json").read_bytes() == before
+        with pytest.raises(ValueError, match=r"forest.*a chief and workers"):
+            enumerate_two(directory=tmp_path, epochs=1, strategy="forest")
+
+
+class TestTuner:
+    def test_leaves_the_dtype_policy_alone(self):
+        keras.config.set_dtype_policy("bfloat16")
+        seen = []
+
+        def build(tasks):
+            seen.append(keras.config.dtype_policy().name)
+            return build_model(tasks)
+
+        enumerate_two(build, strategy="tuner", epochs=1)
+        assert seen == ["bfloat16"] * 4
+        assert keras.config.dtype_policy().name == "bfloat16"
+
+    @pytest.mark.parametrize("kind", ["weights", "regularizer"])
+    def test_a_loss_that_cannot_be_told_is_refused(self, kind):
+        def build(tasks):
+            if kind == "weights":
+                return build_plain(tasks, loss_weights={tasks[0]: 0.1})
+            return build_plain(tasks, kernel_regularizer="l2")
+
+        with pytest.raises(ValueError, match="cannot be told from its weight"):
+            enumerate_two(build)
+
+
+class TestSteps:
+    @pytest.mark.parametrize("strategy", ["forest", "tuner"])
+    def test_an_execution_never_goes_beyond_an_epoch(self, strategy):
+        gains = [
+            enumerate_two(
+                lambda tasks, s=steps: build_model(
+                    tasks, steps_per_execution=s
+                ),
+                strategy=strategy,
+            )
+            for steps in (1, 2)  # an epoch has 3
+        ]
+        assert_same(*gains, tolerance=1e-5)
+
+
+class TestAuto:
+    def test_takes_the_tuner_where_planting_fails(self, tmp_path):
+        def build(tasks):
+            rate = 0.01 * len(tasks)
+            return build_model(tasks, optimizer=keras.optimizers.SGD(rate))
+
+        gains = enumerate_two(build, directory=tmp_path, epochs=1)
+        assert (tmp_path / "trials/oracle.json").exists()
+        assert len(gains.runs) == 3
+        with pytest.raises(ValueError, match="differ in more than tasks"):
+            enumerate_two(build, strategy="forest", epochs=1)
+
+
+def files_in(folder):
+    found = folder.rglob("*")
+    return {p.relative_to(folder).as_posix() for p in found if p.is_file()}
 
 
 @pytest.fixture(scope="module")
@@ -250,6 +363,19 @@ class TestArguments:
             ({"tasks": ["a"]}, "`tasks` must name at least two tasks"),
             ({"metrics": "mae"}, "does not say in which direction"),
             ({"train_data": 3}, "`train_data` must be a tf.data.Dataset"),
+            (
+                {"validation_data": (np.zeros((2, 4)), {"a": np.ones(2)})},
+                "`validation_data` has no label of task 'b'",
+            ),
+            (
+                {
+                    "train_data": (
+                        np.zeros((2, 4)),
+                        {"a": np.ones(2), "b": np.full(2, np.nan)},
+                    )
+                },
+                "`train_data` has no label of task 'b'",
+            ),
             ({"build": lambda tasks: None}, "must return a compiled Keras"),
             (
                 {"build": lambda tasks: build_model(TASKS)},

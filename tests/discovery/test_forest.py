@@ -192,6 +192,36 @@ def compiled(**settings):
     return model
 
 
+def frozen():
+    model = compiled()
+    model.encoder.trainable = False
+    return model
+
+
+def of_other_dtype():
+    model = compiled()
+    model.encoder.dtype_policy = "bfloat16"
+    return model
+
+
+def of_own_kind():
+    class Tuned(keras_selfaux.SelfAuxModel):
+        pass
+
+    encoder = keras_selfaux.layers.BranchedEncoder(
+        [keras.layers.Dense(3)], paths=0
+    )
+    model = Tuned(encoder, {"a": keras.layers.Dense(2)}, "none")
+    model.compile(loss="mse")
+    return model
+
+
+def without_decay():
+    optimizer = keras.optimizers.AdamW()
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return compiled(optimizer=optimizer)
+
+
 class TestObstacles:
     def test_a_plain_sum_of_losses_has_none(self):
         assert obstacle(compiled()) is None
@@ -205,6 +235,10 @@ class TestObstacles:
             ),
             (lambda: compiled(weighting="dwa"), "a weighting or an aggregator"),
             (lambda: compiled(aggregator="pcgrad"), "a weighting or an aggr"),
+            (frozen, "frozen layers"),
+            (of_other_dtype, "a dtype policy that is not the global one"),
+            (of_own_kind, "a Tuned, which is not a SelfAuxModel"),
+            (without_decay, "variables excluded from weight decay"),
             (
                 lambda: compiled(optimizer=keras.optimizers.Lamb()),
                 "Lamb, which may not treat",
@@ -241,7 +275,7 @@ class TestObstacles:
     def test_networks_must_be_alike(self):
         networks = [compiled(), compiled(optimizer="sgd")]
         with pytest.raises(
-            ValueError, match=r"must return networks that differ in nothing"
+            ValueError, match=r"networks that differ in more than tasks"
         ):
             plant(networks, TASKS)
 

@@ -29,6 +29,12 @@ def test_a_single_output_has_no_prefix():
         assert scores_by_name(logs, ["a"]) == {"a": {"loss": 1.0}}
 
 
+def test_a_metric_may_begin_with_the_name_of_the_only_task():
+    logs = {"val_loss": 3.0, "val_mean_absolute_error": 2.0}
+    found = scores_by_name(logs, ["mean"])
+    assert found == {"mean": {"loss": 3.0, "mean_absolute_error": 2.0}}
+
+
 def epochs(best, *losses):
     for epoch, (first, second) in enumerate(losses):
         logs = {"val_0.a_loss": first, "val_0.b_loss": second}

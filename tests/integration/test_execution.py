@@ -181,7 +181,9 @@ class OnBatches(keras.callbacks.Callback):
 
 
 class OnNthBatches(OnBatches):
-    """Says by an attribute when it acts."""
+    """Says by attributes when it acts."""
+
+    counts_steps = True
 
     def __init__(self, every_n_steps: Any) -> None:
         super().__init__()
