@@ -92,8 +92,8 @@ def _interval(callback: keras.callbacks.Callback) -> int | None:
     """
     if not getattr(callback, "counts_steps", False):
         return None
-    interval: int = callback.every_n_steps
-    return interval
+    interval = callback.every_n_steps
+    return interval if type(interval) is int and interval > 0 else None
 
 
 def _acts_on_every_step(callback: keras.callbacks.Callback) -> bool:
