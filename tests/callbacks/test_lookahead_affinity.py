@@ -207,6 +207,7 @@ def test_batches_and_meta_batches(measurements: Measurements) -> None:
     assert all((x == row).all(axis=1).any() for row in first)
 
 
+@pytest.mark.slow
 def test_one_trace_for_each_shape(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes = []
 

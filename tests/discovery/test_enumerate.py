@@ -91,6 +91,7 @@ class TestBothWays:
         with pytest.raises(ValueError, match=r"cannot train as a forest.*Func"):
             enumerate_two(build_plain, strategy="forest")
 
+    @pytest.mark.slow
     def test_data_sets_give_what_arrays_give_in_their_order(self):
         x, y = make_data(8)
         one = enumerate_two(train_data=(x, y), epochs=1)
@@ -101,6 +102,7 @@ class TestBothWays:
         )
         assert_same(one, other, tolerance=1e-5)  # one batch: order is nothing
 
+    @pytest.mark.slow
     def test_a_network_that_diverges_is_unknown(self):
         def build(tasks):
             wild = keras.optimizers.SGD(1e30 if tasks == ["a"] else 0.01)
@@ -153,6 +155,7 @@ class TestResuming:
         assert fitted == [3]
         assert_same(again, rest, tolerance=0)
 
+    @pytest.mark.slow
     def test_a_tuner_goes_on_where_it_was(self, tmp_path):
         whole = enumerate_two(strategy="tuner")
         calls = itertools.count()
@@ -278,6 +281,7 @@ class TestResuming:
 
 
 class TestTuner:
+    @pytest.mark.slow
     def test_leaves_the_dtype_policy_alone(self):
         keras.config.set_dtype_policy("bfloat16")
         seen = []
@@ -302,6 +306,7 @@ class TestTuner:
 
 
 class TestSteps:
+    @pytest.mark.slow
     @pytest.mark.parametrize("strategy", ["forest", "tuner"])
     def test_an_execution_never_goes_beyond_an_epoch(self, strategy):
         gains = [
@@ -317,6 +322,7 @@ class TestSteps:
 
 
 class TestAuto:
+    @pytest.mark.slow
     def test_takes_the_tuner_where_planting_fails(self, tmp_path):
         def build(tasks):
             rate = 0.01 * len(tasks)

@@ -77,6 +77,7 @@ class TestForest:
         assert config.resolve("saal_w").auxiliaries == gains.graph()
 
 
+@pytest.mark.slow
 def test_affinity(tmp_path, data_dir):
     config = tiny(
         tmp_path, data_dir, strategy="affinity", every_n_steps=1, plots=False
