@@ -15,8 +15,8 @@ from keras_selfaux.discovery._search import Search
 
 # Within the folder of the user, only these are ever touched.
 _FILE = "enumeration.json"
-FOREST = "forest"
-TRIALS = "trials"
+FOREST = "enumeration_forest"
+TRIALS = "enumeration_trials"
 
 
 def is_worker() -> bool:
@@ -41,12 +41,12 @@ def claim(
     """
     path = folder / _FILE
     settings = _settings(search, network)
-    if is_worker():
-        if overwrite or not path.exists():
-            return  # that is for the chief to see to
-    elif overwrite or not path.exists():
+    if is_worker() and (overwrite or not path.exists()):
+        return  # that is for the chief to see to
+    if overwrite and path.exists():
         for name in (FOREST, TRIALS):
             shutil.rmtree(folder / name, ignore_errors=True)
+    if overwrite or not path.exists():
         write_json(path, settings)
         return
     found: Any = None
@@ -96,11 +96,12 @@ def _digest_of_network(network: Any) -> str:
 
 def _plain(config: Any) -> Any:
     """Returns a config without what differs from one build to the next."""
+    if isinstance(config, (list, tuple)):
+        return [_plain(value) for value in config]
+    if not isinstance(config, dict):
+        return config
+    # Functional models name their layers here, by running numbers.
+    dropped = ("layers", "input_layers", "output_layers")
     return without_names(
-        {
-            key: value
-            for key, value in config.items()
-            # Functional models name their layers here, by running numbers.
-            if key not in ("layers", "input_layers", "output_layers")
-        }
+        {k: _plain(v) for k, v in config.items() if k not in dropped}
     )

@@ -71,7 +71,21 @@ class TestBothWays:
 
     def test_auto_takes_the_forest_where_networks_stack(self, tmp_path):
         enumerate_two(directory=tmp_path)
-        assert (tmp_path / "forest/state.json").exists()
+        assert (tmp_path / "enumeration_forest/state.json").exists()
+
+    def test_a_functional_network_is_known_again(self, tmp_path):
+        x, y = make_data()
+        y["a"] = np.nan_to_num(y["a"])
+        for _ in range(2):  # its layers have other names the second time
+            enumerate_two(
+                build_plain,
+                train_data=(x, y),
+                validation_data=(x, y),
+                epochs=1,
+                directory=tmp_path,
+            )
+        trials = list((tmp_path / "enumeration_trials").glob("trial_*"))
+        assert len(trials) == 3
 
     def test_auto_takes_the_tuner_for_other_networks(self, tmp_path):
         x, y = make_data()
@@ -83,7 +97,7 @@ class TestBothWays:
             epochs=1,
             directory=tmp_path,
         )
-        assert (tmp_path / "trials/oracle.json").exists()
+        assert (tmp_path / "enumeration_trials/oracle.json").exists()
         assert np.all(np.isfinite(gains.by_seed))
         assert not np.any(gains.by_seed[:, [0, 1], [1, 0]] == 0)
 
@@ -140,8 +154,8 @@ class TestResuming:
             enumerate_two(epochs=5, directory=tmp_path, verbose=True)
         assert files_in(tmp_path) == {
             "enumeration.json",
-            "forest/state.json",
-            "forest/epoch_3.weights.h5",
+            "enumeration_forest/state.json",
+            "enumeration_forest/epoch_3.weights.h5",
         }
         fitted = []
         monkeypatch.setattr(
@@ -176,7 +190,7 @@ class TestResuming:
         rest = enumerate_two(build_again, strategy="tuner", directory=tmp_path)
         assert built == [["a", "b"], ["a", "b"]]  # asked once, trained once
         assert_same(rest, whole, tolerance=1e-6)
-        trials = list((tmp_path / "trials").glob("trial_*"))
+        trials = list((tmp_path / "enumeration_trials").glob("trial_*"))
         assert len(trials) == 3
 
     def test_other_metrics_need_no_training(self, tmp_path, monkeypatch):
@@ -225,11 +239,12 @@ class TestResuming:
         enumerate_two(directory=tmp_path, epochs=1)
         gains = enumerate_two(directory=tmp_path, epochs=2, overwrite=True)
         assert isinstance(gains, TransferGains)
-        assert (tmp_path / "forest/epoch_2.weights.h5").exists()
-        assert not (tmp_path / "forest/epoch_1.weights.h5").exists()
+        assert (tmp_path / "enumeration_forest/epoch_2.weights.h5").exists()
+        assert not (tmp_path / "enumeration_forest/epoch_1.weights.h5").exists()
 
     def test_only_an_enumeration_is_ever_removed(self, tmp_path):
-        mine = ["thesis.tex", "epoch_01.weights.h5", "settings.json"]
+        mine = ["thesis.tex", "epoch_01.weights.h5", "trials/0.json"]
+        (tmp_path / "trials").mkdir()
         for name in mine:
             (tmp_path / name).write_text("precious")
         enumerate_two(directory=tmp_path, epochs=1, overwrite=True)
@@ -237,7 +252,9 @@ class TestResuming:
         for name in mine:
             assert (tmp_path / name).read_text() == "precious"
 
-    @pytest.mark.parametrize("name", ["enumeration.json", "forest/state.json"])
+    @pytest.mark.parametrize(
+        "name", ["enumeration.json", "enumeration_forest/state.json"]
+    )
     def test_a_damaged_file_is_named(self, tmp_path, name):
         enumerate_two(directory=tmp_path, epochs=1)
         path = tmp_path / name
@@ -249,10 +266,14 @@ class TestResuming:
 
     def test_missing_weights_are_named(self, tmp_path):
         enumerate_two(directory=tmp_path, epochs=1)
-        state = json.loads((tmp_path / "forest/state.json").read_text())
+        state = json.loads(
+            (tmp_path / "enumeration_forest/state.json").read_text()
+        )
         state["epoch"] = 0  # as if it had yet to go on
-        (tmp_path / "forest/state.json").write_text(json.dumps(state))
-        (tmp_path / "forest/epoch_1.weights.h5").unlink()
+        (tmp_path / "enumeration_forest/state.json").write_text(
+            json.dumps(state)
+        )
+        (tmp_path / "enumeration_forest/epoch_1.weights.h5").unlink()
         with pytest.raises(ValueError, match=r"h5' does not hold the weights"):
             enumerate_two(directory=tmp_path, epochs=1)
 
@@ -329,7 +350,7 @@ class TestAuto:
             return build_model(tasks, optimizer=keras.optimizers.SGD(rate))
 
         gains = enumerate_two(build, directory=tmp_path, epochs=1)
-        assert (tmp_path / "trials/oracle.json").exists()
+        assert (tmp_path / "enumeration_trials/oracle.json").exists()
         assert len(gains.runs) == 3
         with pytest.raises(ValueError, match="differ in more than tasks"):
             enumerate_two(build, strategy="forest", epochs=1)

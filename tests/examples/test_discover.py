@@ -54,10 +54,18 @@ class TestForest:
 
     def test_a_second_start_only_reads(self, finished, data_dir, capsys):
         folder, gains = finished
-        before = (folder / "enumeration/forest/state.json").stat().st_mtime_ns
+        before = (
+            (folder / "enumeration/enumeration_forest/state.json")
+            .stat()
+            .st_mtime_ns
+        )
         again = discover.run(tiny(folder, data_dir, threshold=1e9, plots=False))
         np.testing.assert_array_equal(again.by_seed, gains.by_seed)
-        after = (folder / "enumeration/forest/state.json").stat().st_mtime_ns
+        after = (
+            (folder / "enumeration/enumeration_forest/state.json")
+            .stat()
+            .st_mtime_ns
+        )
         assert after == before
         assert "arm_0    nobody" in capsys.readouterr().out
         graph = json.loads((folder / "graph.json").read_text())
