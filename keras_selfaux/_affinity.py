@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from keras import ops
 
 from keras_selfaux import _gradients
-from keras_selfaux._batch import Batch, as_batch
+from keras_selfaux._batch import Batch
 from keras_selfaux._checks import error
 from keras_selfaux._pure_losses import evaluate
 from keras_selfaux._rows import Rows
@@ -90,13 +90,12 @@ def measure(
         learning_rate: Scalar: the length of a step.
         exact: Whether to take the steps, beside their first-order effect.
     """
-    tasks = model.transfer_graph.tasks
     theta = [ops.copy(v.value) for v in model.trainable_variables]
     learning_rate = ops.cast(learning_rate, "float32")
-    batch = as_batch(train_data, tasks)
+    batch = model.as_batch(train_data)
     train = meta = _differentiated(model, theta, batch, plan)
     if meta_data is not None:
-        batch = as_batch(meta_data, tasks)
+        batch = model.as_batch(meta_data)
         meta = _differentiated(model, theta, batch, plan)
     losses = meta.rows.losses
     products = _products(meta.rows, train.rows)

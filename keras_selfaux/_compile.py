@@ -66,7 +66,7 @@ def metrics_by_task(
         by_task = _by_position("metrics", metrics, tasks)
         return {task: _as_list(by_task[task]) for task in tasks}
     return {
-        task: [_copied(metric) for metric in _as_list(metrics)]
+        task: [copied_metric(metric) for metric in _as_list(metrics)]
         for task in tasks
     }
 
@@ -153,7 +153,8 @@ def _as_list(metrics: Any) -> list[Any]:
     ]
 
 
-def _copied(metric: Any) -> Any:
+def copied_metric(metric: Any) -> Any:
+    """Returns a metric without the state of the one given."""
     if not isinstance(metric, keras.metrics.Metric):
         return metric
     return type(metric).from_config(metric.get_config())

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._files import write_json
 from keras_selfaux._registry import register
 from keras_selfaux._types import Edge, Task
 
@@ -135,8 +136,7 @@ class TransferGraph:
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
         """Writes the graph to a JSON file that `from_json` reads."""
-        text = json.dumps(self.get_config(), indent=2)
-        pathlib.Path(path).write_text(text + "\n", encoding="utf-8")
+        write_json(path, self.get_config())
 
     @classmethod
     def from_json(cls, path: str | os.PathLike[str]) -> "TransferGraph":

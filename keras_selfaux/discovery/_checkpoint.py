@@ -49,7 +49,9 @@ class Checkpoint(keras.callbacks.Callback):
     """Saves a forest now and then, and brings it back.
 
     A file of weights and a small file that names it: the second is replaced
-    at once, so that there always is a complete pair.
+    at once, so that there always is a complete pair. Keras's own
+    `BackupAndRestore` would save after every epoch, which takes longer than
+    the epoch, and has no place for the best epochs.
 
     Args:
         folder: Where the files are.

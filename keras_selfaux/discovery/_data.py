@@ -79,31 +79,35 @@ def for_tasks(
     dataset: tf.data.Dataset, tasks: Sequence[Task], chosen: Sequence[Task]
 ) -> tf.data.Dataset:
     """Leaves the labels and sample weights of some of the tasks alone."""
-    places = {task: tasks.index(task) for task in chosen}
 
-    def choose(values: Any) -> Any:
-        if isinstance(values, Mapping):
-            return {task: values[task] for task in chosen if task in values}
-        if isinstance(values, SingleTaskLabels):
-            # Samples of other tasks get a number that no task has.
-            number = np.full(len(tasks), -1, "int32")
-            number[list(places.values())] = np.arange(len(places))
-            owner = tf.gather(number, tf.cast(values.task, "int32"))
-            return SingleTaskLabels(values.labels, owner)
-        if isinstance(values, (tuple, list)):
-            return {task: values[place] for task, place in places.items()}
-        if len(values.shape) > 1 and values.shape[1] == len(tasks):
-            return {task: values[:, place] for task, place in places.items()}
-        return values
-
-    def choose_batch(*batch: Any) -> Any:
+    def choose(*batch: Any) -> Any:
         x, y, weight = keras.utils.unpack_x_y_sample_weight(batch)
-        y = choose(y)
+        y = _of_tasks(y, tasks, chosen)
         if weight is None:
             return x, y
-        return x, y, choose(weight)
+        return x, y, _of_tasks(weight, tasks, chosen)
 
-    return dataset.map(choose_batch)
+    return dataset.map(choose)
+
+
+def _of_tasks(
+    values: Any, tasks: Sequence[Task], chosen: Sequence[Task]
+) -> Any:
+    """Returns the labels or sample weights of some tasks, in any form."""
+    places = {task: tasks.index(task) for task in chosen}
+    if isinstance(values, Mapping):
+        return {task: values[task] for task in chosen if task in values}
+    if isinstance(values, SingleTaskLabels):
+        # Samples of other tasks get a number that no task has.
+        number = np.full(len(tasks), -1, "int32")
+        number[list(places.values())] = np.arange(len(places))
+        owner = tf.gather(number, tf.cast(values.task, "int32"))
+        return SingleTaskLabels(values.labels, owner)
+    if isinstance(values, (tuple, list)):
+        return {task: values[place] for task, place in places.items()}
+    if len(values.shape) > 1 and values.shape[1] == len(tasks):
+        return {task: values[:, place] for task, place in places.items()}
+    return values
 
 
 def digest(data: Any) -> str:
@@ -151,18 +155,14 @@ def check_labels(name: str, data: Any, tasks: Sequence[Task]) -> None:
     """Raises if arrays have no label of a task; data sets are not read."""
     if isinstance(data, tf.data.Dataset):
         return
-    labels = data[1]
-    for number, task in enumerate(tasks):
+    for task in tasks:
+        labels = _of_tasks(data[1], tasks, [task])
         if isinstance(labels, SingleTaskLabels):
-            is_there = bool(np.any(np.equal(labels.task, number)))
+            is_there = bool(np.any(np.equal(labels.task, 0)))
         elif isinstance(labels, Mapping):
             is_there = task in labels and _any_known(labels[task])
-        elif isinstance(labels, (tuple, list)):
-            is_there = _any_known(labels[number])
         else:
-            array = np.asarray(labels)
-            by_task = array.ndim > 1 and array.shape[1] == len(tasks)
-            is_there = _any_known(array[:, number] if by_task else array)
+            is_there = _any_known(labels)
         if not is_there:
             raise error(
                 f"`{name}` has no label of task {task!r}.",

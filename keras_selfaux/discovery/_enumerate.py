@@ -194,9 +194,13 @@ def _searched(
             kept = None if directory is None else folder / FOREST
             try:
                 return search_forest(search, kept)
-            except NotAForestError:
+            except NotAForestError as problem:
                 if strategy == "forest":
                     raise
+                warnings.warn(
+                    f"{problem} Until then, they train one by one.",
+                    stacklevel=3,
+                )
         return search_trials(search, folder)
 
 

@@ -243,7 +243,7 @@ def _copyable(metric: Any) -> Any:
         return metric
     if type(metric).__module__.startswith("keras."):
         return keras.saving.serialize_keras_object(metric)
-    return type(metric).from_config(metric.get_config())
+    return _compile.copied_metric(metric)
 
 
 def _copy_weights(networks: Sequence[Any], forest: Forest) -> None:

@@ -10,6 +10,7 @@ import keras_tuner
 
 from keras_selfaux import weightings as weighting_rules
 from keras_selfaux._checks import error
+from keras_selfaux._compile import copied_metric
 from keras_selfaux._types import Layer, Task
 from keras_selfaux.discovery._gains import TransferGains
 from keras_selfaux.discovery._tunable import (
@@ -287,7 +288,7 @@ class SelfAuxHyperModel(keras_tuner.HyperModel):
         model = SelfAuxModel(encoder, self._heads, graph)
         # Metrics given as objects would keep the state of an earlier trial.
         metrics = keras.tree.map_structure(
-            _copied_metric, self._compile_arguments["metrics"]
+            copied_metric, self._compile_arguments["metrics"]
         )
         model.compile(
             self._optimizer_at(learning_rate),
@@ -368,9 +369,3 @@ def _middle(limits: Range) -> float:
 
 def _with_learning_rate(config: dict[str, Any], rate: float) -> dict[str, Any]:
     return {**config, "config": {**config["config"], "learning_rate": rate}}
-
-
-def _copied_metric(metric: Any) -> Any:
-    if not isinstance(metric, keras.metrics.Metric):
-        return metric
-    return type(metric).from_config(metric.get_config())

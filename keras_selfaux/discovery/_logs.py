@@ -1,7 +1,7 @@
 """Reading Keras's logs by task, and finding each network's best epoch."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -119,7 +119,7 @@ def scores_by_name(
     return found
 
 
-def _owner(key: str, names: Iterable[str]) -> str | None:
+def _owner(key: str, names: Collection[str]) -> str | None:
     """Returns the longest name that a log's key begins with."""
     end = len(key)
     while (end := key.rfind("_", 0, end)) > 0:

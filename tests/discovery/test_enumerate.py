@@ -349,7 +349,8 @@ class TestAuto:
             rate = 0.01 * len(tasks)
             return build_model(tasks, optimizer=keras.optimizers.SGD(rate))
 
-        gains = enumerate_two(build, directory=tmp_path, epochs=1)
+        with pytest.warns(UserWarning, match="differ in more than tasks"):
+            gains = enumerate_two(build, directory=tmp_path, epochs=1)
         assert (tmp_path / "enumeration_trials/oracle.json").exists()
         assert len(gains.runs) == 3
         with pytest.raises(ValueError, match="differ in more than tasks"):
