@@ -2,8 +2,9 @@
 
 import dataclasses
 import math
+import pathlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -90,14 +91,21 @@ class RobotArmSettings(_runner.Settings):
             ValueError: If it is not.
         """
         graph = keras_selfaux.TransferGraph.from_json(path)
-        if set(graph.tasks) != set(self.tasks):
+        self.check_tasks(path, graph.tasks)
+        return graph
+
+    def check_tasks(self, path: str, tasks: Sequence[str]) -> None:
+        """Raises unless a file that was read is of these arms.
+
+        Raises:
+            ValueError: If it is not.
+        """
+        if set(tasks) != set(self.tasks):
             raise _runner.error(
-                f"The graph in '{path}' must have the tasks arm_0 to "
-                f"{self.tasks[-1]}.",
-                received=f"tasks={list(graph.tasks)}",
+                f"'{path}' must have the tasks arm_0 to {self.tasks[-1]}.",
+                received=f"tasks={list(tasks)}",
                 remedy="Make it for these tasks, or change --num_tasks.",
             )
-        return graph
 
 
 @dataclasses.dataclass(frozen=True)
@@ -165,11 +173,26 @@ def build_model(
     return model
 
 
-def plain_networks(
-    config: RobotArmSettings,
-) -> Callable[[list[str]], keras_selfaux.SelfAuxModel]:
-    """Returns what builds the networks of an enumeration."""
-    return lambda tasks: build_model(config, MULTI_TASK, tasks)
+def enumerate_arms(
+    config: RobotArmSettings, data: dict[str, Split], strategy: str
+) -> keras_selfaux.discovery.TransferGains | None:
+    """Trains every arm alone and every pair, in the output folder.
+
+    An enumeration that was interrupted goes on where it was.
+    """
+    return keras_selfaux.discovery.enumerate_transfer(
+        lambda tasks: build_model(config, MULTI_TASK, tasks),
+        config.tasks,
+        data["train"],
+        data["validation"],
+        epochs=config.epochs,
+        batch_size=config.batch_size,
+        seeds=config.seeds,
+        strategy=strategy,
+        directory=pathlib.Path(config.output_dir) / "enumeration",
+        overwrite=config.overwrite,
+        verbose=config.verbose,
+    )
 
 
 def shuffled(split: Split, batch_size: int) -> tf.data.Dataset:

@@ -44,7 +44,8 @@ class Settings:
     """The settings that all runners have.
 
     Raises:
-        ValueError: If there is no seed, or one is negative or given twice.
+        ValueError: If a value is not among its choices, or if there is no
+            seed, or one is negative or given twice.
     """
 
     DEMO: ClassVar[dict[str, Any]] = {}
@@ -71,6 +72,15 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Checks the values."""
+        for field in dataclasses.fields(self):
+            choices = field.metadata.get("choices")
+            value = getattr(self, field.name)
+            if choices and value not in choices:
+                raise error(
+                    f"`{field.name}` must be one of {list(choices)}.",
+                    received=f"{field.name}={value!r}",
+                    remedy="Pass one of these.",
+                )
         is_valid = all(type(s) is int and 0 <= s < 2**32 for s in self.seeds)
         if not self.seeds or len({*self.seeds}) < len(self.seeds):
             is_valid = False

@@ -77,12 +77,6 @@ class Config(_robot_arm.RobotArmSettings):
     def __post_init__(self) -> None:
         """Checks the values."""
         super().__post_init__()
-        if self.strategy not in STRATEGIES:
-            raise _runner.error(
-                f"`strategy` must be one of {list(STRATEGIES)}.",
-                received=f"strategy={self.strategy!r}",
-                remedy="Pass one of these.",
-            )
         if self.num_tasks < 2:
             raise _runner.error(
                 "`num_tasks` must be at least 2.",
@@ -100,28 +94,8 @@ class Config(_robot_arm.RobotArmSettings):
             )
 
 
-def enumerated(config: Config) -> Gains | None:
-    """Trains every arm alone and every pair."""
-    data = config.load_data()
-    folder = pathlib.Path(config.output_dir)
-    return discovery.enumerate_transfer(
-        _robot_arm.plain_networks(config),
-        config.tasks,
-        data["train"],
-        data["validation"],
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        seeds=config.seeds,
-        strategy=config.strategy,
-        directory=folder / "enumeration",
-        overwrite=config.overwrite,
-        verbose=config.verbose,
-    )
-
-
-def measured(config: Config) -> Gains:
+def measured(config: Config, data: dict[str, _robot_arm.Split]) -> Gains:
     """Watches all arms train together, once for each seed."""
-    data = config.load_data()
     matrices = []
     for seed in config.seeds:
         affinities = callbacks.LookaheadAffinity(
@@ -154,7 +128,11 @@ def run(config: Config) -> Gains | None:
     start = time.perf_counter()
     _runner.check_plots(config)
     folder = _runner.claim_output(config, ("threshold", "standard_errors"))
-    gains = (measured if config.strategy == "affinity" else enumerated)(config)
+    data = config.load_data()
+    if config.strategy == "affinity":
+        gains: Gains | None = measured(config, data)
+    else:
+        gains = _robot_arm.enumerate_arms(config, data, config.strategy)
     if gains is None:
         print("The chief has the results.")
         return None

@@ -162,24 +162,9 @@ class Config(_robot_arm.RobotArmSettings):
 def enumerated_graph(
     config: Config, data: dict[str, _robot_arm.Split]
 ) -> Graph:
-    """Trains every arm alone and every pair; writes gains and graph.
-
-    An enumeration that was interrupted goes on where it was.
-    """
+    """Trains every arm alone and every pair; writes gains and graph."""
     folder = pathlib.Path(config.output_dir)
-    gains = keras_selfaux.discovery.enumerate_transfer(
-        _robot_arm.plain_networks(config),
-        config.tasks,
-        data["train"],
-        data["validation"],
-        epochs=config.epochs,
-        batch_size=config.batch_size,
-        seeds=config.seeds,
-        strategy="forest",
-        directory=folder / "enumeration",
-        overwrite=config.overwrite,
-        verbose=config.verbose,
-    )
+    gains = _robot_arm.enumerate_arms(config, data, "forest")
     gains.to_json(folder / "gains.json")
     graph = gains.graph()
     graph.to_json(folder / "graph.json")

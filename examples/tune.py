@@ -97,12 +97,6 @@ class Config(_robot_arm.RobotArmSettings):
     def __post_init__(self) -> None:
         """Checks the values."""
         super().__post_init__()
-        if self.tuner not in TUNERS:
-            raise _runner.error(
-                f"`tuner` must be one of {list(TUNERS)}.",
-                received=f"tuner={self.tuner!r}",
-                remedy="Pass one of these names.",
-            )
         if type(self.max_trials) is not int or self.max_trials < 1:
             raise _runner.error(
                 "`max_trials` must be a positive number.",
@@ -126,13 +120,7 @@ class Config(_robot_arm.RobotArmSettings):
                 remedy="Pass one, or leave it out.",
             )
         gains = TransferGains.from_json(self.gains)
-        if set(gains.tasks) != set(self.tasks):
-            raise _runner.error(
-                f"The gains in '{self.gains}' must have the tasks arm_0 to "
-                f"{self.tasks[-1]}.",
-                received=f"tasks={list(gains.tasks)}",
-                remedy="Make them for these tasks, or change --num_tasks.",
-            )
+        self.check_tasks(self.gains, gains.tasks)
         return gains
 
 

@@ -6,26 +6,12 @@ import pytest
 import keras_selfaux
 from examples import discover, robot_arm
 from keras_selfaux.discovery import TransferGains
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("tfds"))
+from tests.examples.settings import tiny_settings
 
 
 def tiny(folder, data_dir, **changes):
-    settings = {
-        "num_tasks": 2,
-        "train_per_task": 10,
-        "epochs": 2,
-        "seeds": (0, 1),
-        "batch_size": 10,
-        "jit_compile": False,
-        "verbose": False,
-        "data_dir": data_dir,
-        "output_dir": str(folder),
-    }
-    return discover.Config(**{**settings, **changes})
+    settings = {"seeds": (0, 1), **changes}
+    return discover.Config(**tiny_settings(folder, data_dir, **settings))
 
 
 @pytest.fixture(scope="module")

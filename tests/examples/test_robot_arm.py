@@ -14,30 +14,18 @@ from absl import flags
 import keras_selfaux
 from examples import _robot_arm, _runner, robot_arm
 from keras_selfaux.datasets import load_robot_arm
+from tests.examples.settings import TASKS, tiny_settings
 
 ROOT = pathlib.Path(__file__).parents[2]
-TASKS = ["arm_0", "arm_1"]
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("tfds"))
 
 
 def tiny(folder, data_dir, **changes):
-    settings = {
-        "num_tasks": 2,
-        "train_per_task": 10,
-        "epochs": 2,
-        "seeds": (0,),
-        "batch_size": 10,
-        "jit_compile": False,
-        "verbose": False,
-        "method": ("stl", "mtl", "saal_w"),
-        "data_dir": data_dir,
-        "output_dir": str(folder / "results"),
-        "export_dir": str(folder / "exports"),
-    }
+    settings = tiny_settings(
+        folder / "results",
+        data_dir,
+        method=("stl", "mtl", "saal_w"),
+        export_dir=str(folder / "exports"),
+    )
     return robot_arm.Config(**{**settings, **changes})
 
 

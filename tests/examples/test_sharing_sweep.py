@@ -3,26 +3,12 @@ import json
 import pytest
 
 from examples import _robot_arm, sharing_sweep
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("tfds"))
+from tests.examples.settings import tiny_settings
 
 
 def tiny(folder, data_dir, **changes):
-    settings = {
-        "num_tasks": 2,
-        "train_per_task": 4,
-        "epochs": 1,
-        "seeds": (0, 1),
-        "batch_size": 8,
-        "jit_compile": False,
-        "verbose": False,
-        "data_dir": data_dir,
-        "output_dir": str(folder),
-    }
-    return sharing_sweep.Config(**{**settings, **changes})
+    settings = {"seeds": (0, 1), **changes}
+    return sharing_sweep.Config(**tiny_settings(folder, data_dir, **settings))
 
 
 def fake_train(config, method, name, seed, data):

@@ -13,29 +13,13 @@ from absl import flags
 import keras_selfaux
 from examples import _runner, tune
 from keras_selfaux.discovery import TransferGains
+from tests.examples.settings import TASKS, tiny_settings
 
 ROOT = pathlib.Path(__file__).parents[2]
-TASKS = ["arm_0", "arm_1"]
-
-
-@pytest.fixture(scope="module")
-def data_dir(tmp_path_factory):
-    return str(tmp_path_factory.mktemp("tfds"))
 
 
 def tiny(folder, data_dir, **changes):
-    settings = {
-        "num_tasks": 2,
-        "train_per_task": 10,
-        "epochs": 2,
-        "max_trials": 2,
-        "seeds": (0,),
-        "batch_size": 10,
-        "jit_compile": False,
-        "verbose": False,
-        "data_dir": data_dir,
-        "output_dir": str(folder / "results"),
-    }
+    settings = tiny_settings(folder / "results", data_dir, max_trials=2)
     return tune.Config(**{**settings, **changes})
 
 
