@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_selfaux.plots import plot_sharing_sweep
+from tests.plots.boxes import assert_inside
 
 RESULTS = {
     "usual": {2: -2.0, 0: 1.0, 1: 0.5},
@@ -97,11 +98,7 @@ def test_everything_lies_inside_the_figure(num_settings):
     ax = plot_sharing_sweep(results)
     figure = ax.figure
     figure.draw_without_rendering()
-    box = ax.get_tightbbox()
-    assert box.x0 >= 0
-    assert box.y0 >= 0
-    assert box.x1 <= figure.bbox.x1
-    assert box.y1 <= figure.bbox.y1
+    assert_inside(figure)
     # The legend leaves the lines their place.
     assert ax.get_window_extent().height > 0.5 * figure.bbox.height
     assert ax.get_window_extent().width > 0.4 * figure.bbox.width

@@ -5,6 +5,7 @@ from matplotlib.colors import same_color
 
 from keras_selfaux.plots import plot_transfer_graph
 from keras_selfaux.plots._style import HELPS, HURTS
+from tests.plots.boxes import assert_inside
 
 NAN = float("nan")
 TASKS = ["seg", "depth", "normal"]
@@ -142,11 +143,7 @@ def test_everything_lies_inside_the_figure(num_tasks):
     ax = plot_transfer_graph(random_gains(num_tasks), names)
     figure = ax.figure
     figure.draw_without_rendering()
-    box = ax.get_tightbbox()
-    assert box.x0 >= 0
-    assert box.y0 >= 0
-    assert box.x1 <= figure.bbox.x1
-    assert box.y1 <= figure.bbox.y1
+    assert_inside(figure)
     names = [text.get_window_extent() for text in ax.texts]
     for index, box in enumerate(names):
         assert box.count_overlaps(names[:index]) == 0

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_selfaux.plots import plot_transfer_matrix
+from tests.plots.boxes import assert_inside
 
 NAN = float("nan")
 TASKS = ["seg", "depth", "normal"]
@@ -112,12 +113,7 @@ def test_everything_lies_inside_the_figure_and_the_cells(num_tasks):
     ax = plot_transfer_matrix(gains, numbered(num_tasks), abs(gains))
     figure = ax.figure
     figure.draw_without_rendering()
-    for axes in figure.axes:
-        box = axes.get_tightbbox()
-        assert box.x0 >= 0
-        assert box.y0 >= 0
-        assert box.x1 <= figure.bbox.x1
-        assert box.y1 <= figure.bbox.y1
+    assert_inside(figure)
     assert len(ax.texts) == num_tasks * (num_tasks - 1)
     width, height = np.diff(ax.transData.transform([[0, 1], [1, 0]]), axis=0)[0]
     for text in ax.texts[:3]:

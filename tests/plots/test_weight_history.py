@@ -4,6 +4,7 @@ import pytest
 from matplotlib.colors import same_color
 
 from keras_selfaux.plots import plot_weight_history
+from tests.plots.boxes import assert_inside
 
 HISTORY = [
     {("seg", "seg"): 1.0, ("depth", "depth"): 0.5, ("seg", "depth"): 0.25},
@@ -135,12 +136,9 @@ def test_everything_lies_inside_the_figure(num_tasks):
     figure = panels[0].figure
     # Placing so many is slow enough without drawing them.
     figure.get_layout_engine().execute(figure)
+    assert_inside(figure)
     boxes = [ax.get_tightbbox() for ax in panels]
     for index, box in enumerate(boxes):
-        assert box.x0 >= 0
-        assert box.y0 >= 0
-        assert box.x1 <= figure.bbox.x1
-        assert box.y1 <= figure.bbox.y1
         assert box.count_overlaps(boxes[:index]) == 0
 
 

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from keras_selfaux.plots import plot_task_weights
+from tests.plots.boxes import assert_inside
 
 WEIGHTS = {
     ("seg", "seg"): 1.0,
@@ -67,12 +68,7 @@ def test_everything_lies_inside_the_figure(num_tasks):
     ax = plot_task_weights(weights_of(num_tasks))
     figure = ax.figure
     figure.draw_without_rendering()
-    for axes in figure.axes:
-        box = axes.get_tightbbox()
-        assert box.x0 >= 0
-        assert box.y0 >= 0
-        assert box.x1 <= figure.bbox.x1
-        assert box.y1 <= figure.bbox.y1
+    assert_inside(figure)
 
 
 def test_text_stands_out_from_its_cell():
