@@ -56,8 +56,8 @@ def test_goes_on_where_it_was(tmp_path, data_dir, trained, monkeypatch):
     assert len(trained) == len(set(trained)) == 16
     assert len(results["runs"]) == 16
     with pytest.raises(FileExistsError, match=r"a run with another epochs"):
-        sharing_sweep.run(tiny(tmp_path, data_dir, epochs=2))
-    sharing_sweep.run(tiny(tmp_path, data_dir, epochs=2, overwrite=True))
+        sharing_sweep.run(tiny(tmp_path, data_dir, epochs=3))
+    sharing_sweep.run(tiny(tmp_path, data_dir, epochs=3, overwrite=True))
     assert len(trained) == 32
 
 
