@@ -1,16 +1,13 @@
 """RobotArm as a TensorFlow Dataset. Nothing is downloaded."""
 
-import contextlib
-import io
-import sys
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow_datasets as tfds
-from tensorflow_datasets.core.utils import tqdm_utils
 
 from keras_selfaux._checks import error
+from keras_selfaux.datasets._quiet import quiet_without_terminal
 from keras_selfaux.datasets.robot_arm._kinematics import (
     NUM_ARMS,
     NUM_JOINTS,
@@ -102,7 +99,7 @@ class RobotArm(tfds.core.GeneratorBasedBuilder):
         Args:
             **kwargs: As in `tfds.core.DatasetBuilder.download_and_prepare`.
         """
-        with _quiet_without_terminal():
+        with quiet_without_terminal():
             super().download_and_prepare(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
@@ -163,18 +160,3 @@ class RobotArm(tfds.core.GeneratorBasedBuilder):
                         "arm": arm,
                     },
                 )
-
-
-@contextlib.contextmanager
-def _quiet_without_terminal() -> Iterator[None]:
-    """Keeps progress bars and notices out of log files."""
-    if sys.stderr.isatty():
-        yield
-        return
-    was_active = getattr(tqdm_utils, "_active", True)
-    tfds.display_progress_bar(False)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        tfds.display_progress_bar(was_active)
