@@ -9,94 +9,130 @@ import keras
 from keras_selfaux import metrics, plots
 
 if __package__:
-    from examples import _runner
+    from examples import _runner, _tables
 else:
     import _runner
+    import _tables
 
 Results = dict[str, Any]
+Directions = dict[str, dict[str, bool]]
 
 
-def summarize(runs: list[Results], baseline: str) -> Results:
+def summarize(
+    runs: list[Results], baseline: str, directions: Directions
+) -> Results:
     """Returns mean and standard deviation over seeds, method by method.
 
     Changes, in percent and above zero if better, are against the baseline
     with the same seed.
 
     Args:
-        runs: What every run gave: its `method`, and `rmse` by task.
+        runs: What every run gave: its `method` and `seed`, and `scores` by
+            task and metric.
         baseline: Name of a method; without runs of it there are no changes.
+        directions: Whether higher is better, by task and metric.
     """
-    rmse: dict[str, list[dict[str, float]]] = {}
+    by_method: dict[str, dict[int, Results]] = {}
     for run in runs:
-        rmse.setdefault(run["method"], []).append(run["rmse"])
+        by_method.setdefault(run["method"], {})[run["seed"]] = run
+    alone = by_method.get(baseline, {})
     summary: Results = {}
-    for name in rmse:
+    for name, of_seeds in by_method.items():
+        found = [run["scores"] for run in of_seeds.values()]
         summary[name] = {
-            "rmse": _over_seeds(rmse[name]),
-            "mean_rmse": _spread(
-                [statistics.fmean(errors.values()) for errors in rmse[name]]
-            ),
+            "scores": {
+                task: over_runs([scores[task] for scores in found])
+                for task in found[0]
+            },
+            "means": over_runs([means(scores) for scores in found]),
+            "seconds": over_runs(
+                [{"fit": run["seconds"]} for run in of_seeds.values()]
+            )["fit"],
+            "parameters": next(iter(of_seeds.values()))["parameters"],
         }
-        if name == baseline or baseline not in rmse:
+        shared = [seed for seed in of_seeds if seed in alone]
+        if name == baseline or not shared:
             continue
-        pairs = [
-            (_as_scores(own), _as_scores(single))
-            for own, single in zip(rmse[name], rmse[baseline], strict=True)
+        changes = [
+            metrics.task_changes(
+                of_seeds[seed]["scores"], alone[seed]["scores"], directions
+            )
+            for seed in shared
         ]
-        summary[name]["changes"] = _over_seeds(
-            [metrics.task_changes(*pair) for pair in pairs]
-        )
+        summary[name]["changes"] = over_runs(changes)
         summary[name]["delta_m"] = _spread(
-            [metrics.delta_m(*pair) for pair in pairs]
+            [statistics.fmean(of_run.values()) for of_run in changes]
         )
     return summary
 
 
-def _as_scores(errors: dict[str, float]) -> dict[str, dict[str, float]]:
-    return {task: {"rmse": value} for task, value in errors.items()}
+def means(scores: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Returns the mean over tasks of each metric that all of them have."""
+    shared = set.intersection(*({*of_task} for of_task in scores.values()))
+    names = [name for name in next(iter(scores.values())) if name in shared]
+    if len(scores) == 1:
+        return {}
+    return {
+        name: statistics.fmean(of_task[name] for of_task in scores.values())
+        for name in names
+    }
 
 
-def _over_seeds(of_seeds: list[dict[str, float]]) -> Results:
-    tasks = of_seeds[0]
-    return {t: _spread([of_seed[t] for of_seed in of_seeds]) for t in tasks}
+def over_runs(of_runs: list[dict[str, float]]) -> Results:
+    """Returns mean and standard deviation of every entry."""
+    names = of_runs[0]
+    return {n: _spread([of_run[n] for of_run in of_runs]) for n in names}
 
 
 def _spread(values: list[float]) -> dict[str, float | None]:
-    # One seed has no standard deviation.
+    # One run has no standard deviation.
     std = statistics.stdev(values) if len(values) > 1 else None
     return {"mean": statistics.fmean(values), "std": std}
 
 
-def table(summary: Results, title: str, baseline: str) -> str:
-    """Returns the summary as a text table."""
-    rows = [["", *summary]]
-    tasks = next(iter(summary.values()))["rmse"]
-    for task in tasks:
-        cells = [_cell(of["rmse"][task], ".4f") for of in summary.values()]
-        rows.append([task, *cells])
-    means = [_cell(of["mean_rmse"], ".4f") for of in summary.values()]
-    rows.append(["mean", *means])
+def over_seeds(seeds: tuple[int, ...]) -> str:
+    """Returns what the figures of a table are over."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    return f"mean ± sd over {len(seeds)} seeds"
+
+
+def table(
+    summary: Results, title: str, directions: Directions, baseline: str
+) -> str:
+    """Returns the summary as a text table, a column for every method."""
+    rows: list[list[str] | None] = [["", *summary], None]
+    num_metrics = len({n for of_task in directions.values() for n in of_task})
+    for task, of_task in directions.items():
+        for name, is_higher_better in of_task.items():
+            label = task
+            if num_metrics > 1:
+                label = f"{task} {name} {'↑' if is_higher_better else '↓'}"
+            cells = [cell(of["scores"][task][name]) for of in summary.values()]
+            rows.append([label, *cells])
+    rows.append(None)
+    for name in next(iter(summary.values()))["means"]:
+        label = f"mean {name}" if num_metrics > 1 else "mean"
+        cells = [cell(of["means"][name]) for of in summary.values()]
+        rows.append([label, *cells])
     has_changes = any("delta_m" in of for of in summary.values())
     if has_changes:
-        changes = [_cell(of.get("delta_m"), "+.2f") for of in summary.values()]
-        rows.append(["Δm (%)", *changes])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
-        "  ".join(
-            cell.ljust(width) if index == 0 else cell.rjust(width)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        for row in rows
-    ]
-    rule = "-" * len(lines[0])
-    lines.insert(1, rule)
-    lines.insert(2 + len(tasks), rule)
+        cells = [cell(of.get("delta_m"), "+.2f") for of in summary.values()]
+        rows.append(["Δm (%)", *cells])
+    cells = [cell(of["seconds"], ".1f") for of in summary.values()]
+    rows.append(["seconds", *cells])
+    if num_metrics == 1:
+        is_higher_better = next(iter(directions.values()))
+        better = "higher" if any(is_higher_better.values()) else "lower"
+        title += f"; {better} is better"
+    lines = ["", title, "", *_tables.text(rows)]
     if has_changes:
         lines.append(f"Δm: mean change against {baseline}; higher is better.")
-    return "\n".join(["", title, "", *lines, ""])
+    return "\n".join([*lines, ""])
 
 
-def _cell(spread: dict[str, float | None] | None, form: str) -> str:
+def cell(spread: dict[str, float | None] | None, form: str = ".4f") -> str:
+    """Returns a figure of the summary as text."""
     if spread is None:
         return "-"
     text = f"{spread['mean']:{form}}"

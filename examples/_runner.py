@@ -254,10 +254,15 @@ def check_plots(config: Settings) -> None:
 
 def save_figure(axes: Any, path: pathlib.Path) -> None:
     """Writes the figure of `axes` and closes it."""
+    save(axes.figure, path)
+
+
+def save(figure: Any, file: Any) -> None:
+    """Writes a figure to a path or a binary file, and closes it."""
     import matplotlib.pyplot as plt
 
-    axes.figure.savefig(path, dpi=150, bbox_inches="tight")
-    plt.close(axes.figure)
+    figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
+    plt.close(figure)
 
 
 def write_json(path: pathlib.Path, content: Any) -> None:
@@ -296,7 +301,8 @@ def export_and_check(
         model: A model with a dict of outputs.
         export_dir: Where its versions are.
         x: A batch of inputs.
-        tolerance: The largest difference that is put up with.
+        tolerance: The largest difference that is put up with, as a share of
+            the largest answer if that is above 1.
 
     Returns:
         The version's path and the largest absolute difference found.
@@ -308,15 +314,16 @@ def export_and_check(
     model.export(path, verbose=False)
     served = tf.saved_model.load(str(path))
     answers = served.serve(tf.constant(x))
-    difference = max(
-        float(np.max(np.abs(answers[name] - expected)))
-        for name, expected in model(x, training=False).items()
-    )
-    if not difference <= tolerance:  # NaN is a difference, too
+    difference, largest = 0.0, 1.0
+    for name, expected in model(x, training=False).items():
+        found = np.max(np.abs(answers[name] - expected))
+        difference = float(np.maximum(difference, found))  # NaN stays
+        largest = max(largest, float(np.max(np.abs(expected))))
+    if not difference <= tolerance * largest:
         raise RuntimeError(
             f"The export in '{path}' does not answer like its model. "
             f"Received: a difference of {difference:.2g}, more than "
-            f"{tolerance:.2g}. Do not use it, and report this as a bug."
+            f"{tolerance * largest:.2g}. Do not use it, and report it as a bug."
         )
     return path, difference
 

@@ -36,10 +36,16 @@ import keras_selfaux
 from keras_selfaux import callbacks, discovery, plots
 
 if __package__:
-    from examples import _robot_arm, _runner
+    from examples import _runner, _training
+    from examples._array_data import ArrayData
+    from examples._methods import MULTI_TASK
+    from examples._robot_arm import RobotArm
 else:
-    import _robot_arm
     import _runner
+    import _training
+    from _array_data import ArrayData
+    from _methods import MULTI_TASK
+    from _robot_arm import RobotArm
 
 STRATEGIES = ("forest", "tuner", "affinity")
 
@@ -47,7 +53,7 @@ Gains = discovery.TransferGains
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(_robot_arm.RobotArmSettings):
+class Config(RobotArm):
     """The settings of a run; each is a flag.
 
     Raises:
@@ -94,20 +100,18 @@ class Config(_robot_arm.RobotArmSettings):
             )
 
 
-def measured(config: Config, data: dict[str, _robot_arm.Split]) -> Gains:
+def measured(config: Config, data: ArrayData) -> Gains:
     """Watches all arms train together, once for each seed."""
     matrices = []
     for seed in config.seeds:
         affinities = callbacks.LookaheadAffinity(
-            data["train"],
-            data["validation"],
+            data.splits["train"],
+            data.splits["validation"],
             every_n_steps=config.every_n_steps,
             batch_size=config.batch_size,
             seed=seed,
         )
-        _robot_arm.train(
-            config, _robot_arm.MULTI_TASK, "mtl", seed, data, [affinities]
-        )
+        _training.train(config, MULTI_TASK, "mtl", seed, data, [affinities])
         matrices.append(affinities.affinity)
     return Gains(config.tasks, matrices, measure="look-ahead affinity")
 
@@ -132,7 +136,9 @@ def run(config: Config) -> Gains | None:
     if config.strategy == "affinity":
         gains: Gains | None = measured(config, data)
     else:
-        gains = _robot_arm.enumerate_arms(config, data, config.strategy)
+        gains = _training.enumerate_pairs(
+            config, data, folder / "enumeration", config.strategy
+        )
     if gains is None:
         print("The chief has the results.")
         return None

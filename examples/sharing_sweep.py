@@ -30,12 +30,14 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 from keras_selfaux import metrics, plots
 
 if __package__:
-    from examples import _robot_arm, _runner
-    from examples._robot_arm import NUM_STAGES, Method
+    from examples import _runner, _training
+    from examples._methods import Method
+    from examples._robot_arm import NUM_STAGES, RobotArm
 else:
-    import _robot_arm
     import _runner
-    from _robot_arm import NUM_STAGES, Method
+    import _training
+    from _methods import Method
+    from _robot_arm import NUM_STAGES, RobotArm
 
 Results = dict[str, Any]
 
@@ -48,7 +50,7 @@ BASELINE = ("usual", 0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(_robot_arm.RobotArmSettings):
+class Config(RobotArm):
     """The settings of a run; each is a flag."""
 
     DEMO: ClassVar[dict[str, Any]] = {"epochs": 100, "seeds": (0, 1)}
@@ -86,7 +88,7 @@ def run(config: Config) -> Results:
                     continue
                 method = Method(paths=depth, **options)
                 name = f"{setting}_{depth}"
-                _, result = _robot_arm.train(config, method, name, seed, data)
+                _, result = _training.train(config, method, name, seed, data)
                 runs.append({"setting": setting, "num_shared": depth, **result})
                 # At once, so that nothing is lost if the next one is.
                 _runner.write_json(path, {"runs": runs})
@@ -117,15 +119,13 @@ def runs_so_far(path: pathlib.Path) -> list[Results]:
 
 def changes_by_depth(runs: list[Results]) -> dict[str, dict[int, list[float]]]:
     """Returns Δm by setting and depth, one value for each seed."""
-    rmse = {(r["setting"], r["num_shared"], r["seed"]): r["rmse"] for r in runs}
+    found = {
+        (r["setting"], r["num_shared"], r["seed"]): r["scores"] for r in runs
+    }
     changes: dict[str, dict[int, list[float]]] = {s: {} for s in SETTINGS}
-    for (setting, depth, seed), errors in sorted(rmse.items()):
-        scores, alone = (
-            {task: {"rmse": value} for task, value in of_run.items()}
-            for of_run in (errors, rmse[*BASELINE, seed])
-        )
+    for (setting, depth, seed), scores in sorted(found.items()):
         of_depth = changes[setting].setdefault(depth, [])
-        of_depth.append(metrics.delta_m(scores, alone))
+        of_depth.append(metrics.delta_m(scores, found[*BASELINE, seed]))
     return changes
 
 

@@ -33,17 +33,22 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import keras_tuner
-import tensorflow as tf
 
 import keras_selfaux
 from keras_selfaux.discovery import SelfAuxHyperModel, TransferGains
 
 if __package__:
-    from examples import _report, _robot_arm, _runner
+    from examples import _report, _runner, _training
+    from examples._array_data import ArrayData
+    from examples._methods import Method
+    from examples._robot_arm import RobotArm
 else:
     import _report
-    import _robot_arm
     import _runner
+    import _training
+    from _array_data import ArrayData
+    from _methods import Method
+    from _robot_arm import RobotArm
 
 BASELINE = "mtl"
 TUNED = "tuned"
@@ -59,7 +64,7 @@ TUNERS = {
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(_robot_arm.RobotArmSettings):
+class Config(RobotArm):
     """The settings of a run; each is a flag.
 
     Raises:
@@ -131,22 +136,20 @@ class ArmHyperModel(SelfAuxHyperModel):
 
     Args:
         config: The settings of the run.
-        data: What `RobotArmSettings.load_data` returned.
+        data: What `RobotArm.load_data` returned.
     """
 
-    def __init__(
-        self, config: Config, data: dict[str, _robot_arm.Split]
-    ) -> None:
+    def __init__(self, config: Config, data: ArrayData) -> None:
         rate = config.learning_rate
         super().__init__(
-            _robot_arm.encoder(_robot_arm.MULTI_TASK.paths).stages,
-            {task: _robot_arm.head() for task in config.tasks},
+            config.stages(),
+            {task: spec.head() for task, spec in config.specs.items()},
             loss="mse",
-            input_shape=(None, _robot_arm.NUM_INPUTS),
+            input_shape=config.input_shape,
             gains=config.load_gains(),
             learning_rates=(rate / 10, rate * 10),
             jit_compile=config.jit_compile,
-            steps_per_execution=config.steps_per_epoch,
+            steps_per_execution=config.steps_per_execution,
         )
         self._config = config
         self._data = data
@@ -159,8 +162,6 @@ class ArmHyperModel(SelfAuxHyperModel):
     def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
         """Trains a model on batches in the order of the seed."""
         config = self._config
-        train, held_out = self._data["train"], self._data["validation"]
-        validation = tf.data.Dataset.from_tensor_slices(held_out)
         callbacks = [_runner.Progress("trial")] if config.verbose else []
         # KerasTuner's own save the weights after every better epoch, which
         # takes longer than the epoch, and hyperband alone has need of them.
@@ -168,20 +169,20 @@ class ArmHyperModel(SelfAuxHyperModel):
             callbacks += kwargs["callbacks"]
         arguments = {
             **kwargs,
-            "steps_per_epoch": config.steps_per_epoch,
+            "steps_per_epoch": self._data.steps_per_epoch,
             "shuffle": False,  # the data set does that
-            "validation_data": validation.batch(len(held_out[0])).cache(),
-            "meta_data": _robot_arm.shuffled(held_out, config.batch_size),
+            "validation_data": self._data.held_out("validation"),
+            "meta_data": self._data.endless("validation"),
             "callbacks": callbacks,
             "verbose": 0,  # what `search` is given is for the trials
         }
-        batches = _robot_arm.shuffled(train, config.batch_size)
+        batches = self._data.endless("train")
         return super().fit(hp, model, batches, *args, **arguments)
 
-    def method(self, hp: Any) -> _robot_arm.Method:
+    def method(self, hp: Any) -> Method:
         """Returns how a model with these hyperparameters is trained."""
         model = self.build(hp)
-        return _robot_arm.Method(
+        return Method(
             paths=hp.get("num_shared"),
             auxiliaries=model.transfer_graph,
             weighting=keras_selfaux.weightings.serialize(model.weighting),
@@ -261,7 +262,7 @@ def retrain(
     config: Config,
     candidates: dict[str, keras_tuner.HyperParameters],
     hypermodel: ArmHyperModel,
-    data: dict[str, _robot_arm.Split],
+    data: ArrayData,
 ) -> list[Results]:
     """Trains every candidate with every seed, and evaluates it on test data."""
     methods = {name: hypermodel.method(hp) for name, hp in candidates.items()}
@@ -270,7 +271,7 @@ def retrain(
         for name, method in methods.items():
             rate = candidates[name].get("learning_rate")
             own = dataclasses.replace(config, learning_rate=rate)
-            runs.append(_robot_arm.train(own, method, name, seed, data)[1])
+            runs.append(_training.train(own, method, name, seed, data)[1])
     return runs
 
 
@@ -307,7 +308,7 @@ def run(config: Config) -> Results | None:
         "config": dataclasses.asdict(config),
         "versions": _runner.versions(),
         "hyperparameters": {n: hp.values for n, hp in candidates.items()},
-        "summary": _report.summarize(runs, BASELINE),
+        "summary": _report.summarize(runs, BASELINE, config.directions),
         "runs": runs,
         "trials": trials_of(tuner),
         "seconds": round(time.perf_counter() - start, 2),
@@ -324,8 +325,8 @@ def report(config: Config, results: Results, path: pathlib.Path) -> None:
         shown = f"{value:.3g}" if isinstance(value, float) else value
         print(f"  {name}: {shown}")
     seeds = ", ".join(map(str, config.seeds))
-    title = f"Test RMSE (standardised angles), seeds {seeds}; lower is better"
-    print(_report.table(results["summary"], title, BASELINE))
+    title = f"{config.TITLE}, seeds {seeds}"
+    print(_report.table(results["summary"], title, config.directions, BASELINE))
     if config.plots:
         tuned = [run for run in results["runs"] if run["method"] == TUNED]
         best = min(tuned, key=lambda run: run["val_loss"])

@@ -12,7 +12,9 @@ import tensorflow as tf
 from absl import flags
 
 import keras_selfaux
-from examples import _robot_arm, _runner, robot_arm
+from examples import _runner, robot_arm
+from examples._array_data import ArrayData
+from examples._methods import METHODS, Method
 from keras_selfaux.datasets import load_robot_arm
 from tests.examples.settings import TASKS, tiny_settings
 
@@ -59,7 +61,8 @@ class TestRun:
         methods = ["stl", "mtl", "saal_w"]
         assert runs == [(s, m) for s in (0, 1) for m in methods]
         for run in results["runs"]:
-            assert [*run["rmse"]] == TASKS
+            assert [*run["scores"]] == TASKS
+            assert all(of["rmse"] > 0 for of in run["scores"].values())
             assert 1 <= run["best_epoch"] <= 2
             assert run["seconds"] > 0
 
@@ -77,9 +80,9 @@ class TestRun:
         _, results, _ = finished
         errors = {name: [] for name in results["summary"]}
         for run in results["runs"]:
-            errors[run["method"]].append(run["rmse"]["arm_1"])
+            errors[run["method"]].append(run["scores"]["arm_1"]["rmse"])
         for name, values in errors.items():
-            spread = results["summary"][name]["rmse"]["arm_1"]
+            spread = results["summary"][name]["scores"]["arm_1"]["rmse"]
             assert spread["mean"] == pytest.approx(np.mean(values))
             assert spread["std"] == pytest.approx(np.std(values, ddof=1))
         changes = [
@@ -105,7 +108,7 @@ class TestRun:
         for task, predicted in served.serve(x).items():
             squares = (predicted.numpy() - y[task]) ** 2
             rmse = np.sqrt(np.nanmean(squares))
-            assert rmse == pytest.approx(best["rmse"][task], rel=1e-4)
+            assert rmse == pytest.approx(best["scores"][task]["rmse"], rel=1e-4)
 
     def test_draws_weights_and_changes(self, finished):
         _, _, folder = finished
@@ -158,7 +161,7 @@ class TestRun:
             "arm_1": {"arm_1": 1.0},
         }
         assert results["export"]["path"] == str(tmp_path / "exports/8")
-        assert results["summary"]["mtl"]["mean_rmse"]["std"] is None
+        assert results["summary"]["mtl"]["means"]["rmse"]["std"] is None
         assert not list((tmp_path / "results").glob("*.png"))
         printed = capsys.readouterr().out
         assert "A shortened run" in printed
@@ -218,7 +221,7 @@ class TestConfig:
     def test_refuses_a_graph_of_other_tasks(self, tmp_path):
         path = tmp_path / "graph.json"
         keras_selfaux.TransferGraph.complete(["a", "b"]).to_json(path)
-        with pytest.raises(ValueError, match=r"must have the tasks arm_0 to"):
+        with pytest.raises(ValueError, match=r"must have the tasks arm_0,"):
             tiny(tmp_path, None, auxiliaries=str(path))
 
     def test_overrides_leave_the_baseline(self, tmp_path):
@@ -229,9 +232,8 @@ class TestConfig:
             weighting="dwa",
             aggregator="cagrad",
         )
-        assert config.resolve("stl") == robot_arm.METHODS["stl"]
-        assert config.resolve("mtl") == _robot_arm.Method(
-            paths=2,
+        assert config.resolve("stl") == METHODS["stl"]
+        assert config.resolve("mtl") == Method(
             auxiliaries="none",
             weighting="dwa",
             aggregator="cagrad",
@@ -241,11 +243,14 @@ class TestConfig:
 class TestSharedData:
     def test_batches_have_one_size(self):
         split = (np.arange(7.0)[:, None], {"arm_0": np.arange(7.0)[:, None]})
-        batches = list(_robot_arm.shuffled(split, 5).take(7))
+        batches = list(ArrayData({"train": split}, 5).endless("train").take(7))
         values = [x for batch in batches for x in batch[0][:, 0].numpy()]
         assert {len(batch[0]) for batch in batches} == {5}
         assert sorted(values[:7]) == list(range(7))  # an epoch
-        assert len(next(iter(_robot_arm.shuffled(split, 50)))[0]) == 7
+        assert (
+            len(next(iter(ArrayData({"train": split}, 50).endless("train")))[0])
+            == 7
+        )
 
 
 class TestFlags:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from examples import _robot_arm, sharing_sweep
+from examples import _training, sharing_sweep
 from tests.examples.settings import tiny_settings
 
 
@@ -18,13 +18,14 @@ def fake_train(config, method, name, seed, data):
     if method.auxiliaries == "all":
         assert method.weighting == "auto_lambda"
         error -= 0.5
-    return None, {"seed": seed, "rmse": {"arm_0": error, "arm_1": error}}
+    scores = {task: {"rmse": error} for task in ("arm_0", "arm_1")}
+    return None, {"seed": seed, "scores": scores}
 
 
 @pytest.fixture
 def trained(monkeypatch):
     fake_train.calls = []
-    monkeypatch.setattr(_robot_arm, "train", fake_train)
+    monkeypatch.setattr(_training, "train", fake_train)
     return fake_train.calls
 
 
@@ -48,10 +49,10 @@ def test_goes_on_where_it_was(tmp_path, data_dir, trained, monkeypatch):
             raise KeyboardInterrupt
         return fake_train(*arguments)
 
-    monkeypatch.setattr(_robot_arm, "train", interrupted)
+    monkeypatch.setattr(_training, "train", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sharing_sweep.run(tiny(tmp_path, data_dir))
-    monkeypatch.setattr(_robot_arm, "train", fake_train)
+    monkeypatch.setattr(_training, "train", fake_train)
     results = sharing_sweep.run(tiny(tmp_path, data_dir, plots=False))
     assert len(trained) == len(set(trained)) == 16
     assert len(results["runs"]) == 16

@@ -199,7 +199,7 @@ class TestConfig:
             tiny(tmp_path, None, **changes)
 
     def test_refuses_gains_of_other_tasks(self, tmp_path, gains_path):
-        with pytest.raises(ValueError, match="must have the tasks arm_0 to ar"):
+        with pytest.raises(ValueError, match="must have the tasks arm_0, arm"):
             tiny(tmp_path, None, gains=gains_path, num_tasks=3)
 
     def test_refuses_a_file_that_holds_something_else(self, tmp_path):

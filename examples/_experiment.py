@@ -1,0 +1,236 @@
+"""The runner of one data set: methods, seeds, table, pictures, export."""
+
+import dataclasses
+import pathlib
+import time
+from typing import Any
+
+import keras_selfaux
+
+if __package__:
+    from examples import _pictures, _report, _runner, _training
+    from examples._methods import BASELINE, ENUMERATED, METHODS, Method
+    from examples._problem import Data, Problem
+else:
+    import _pictures
+    import _report
+    import _runner
+    import _training
+    from _methods import BASELINE, ENUMERATED, METHODS, Method
+    from _problem import Data, Problem
+
+PREFERRED = ("saal_w", "saal_ew", "saal_e")
+"""Which method's model is exported: the first of these that was trained."""
+
+Results = dict[str, Any]
+Graph = keras_selfaux.TransferGraph
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Experiment(Problem):
+    """The settings of runners that compare methods; each is a flag.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    method: tuple[str, ...] = _runner.setting(
+        ("stl", "mtl", "saal_e", "saal_w", "saal_ew"),
+        f"Methods, separated by commas, from {', '.join(METHODS)}.",
+    )
+    weighting: str | None = _runner.setting(
+        None,
+        "The rule for task weights, by its name in docs/methods.md, instead "
+        "of the methods' own. stl, the baseline, keeps its own.",
+    )
+    aggregator: str | None = _runner.setting(
+        None,
+        "The rule for conflicting gradients, by its name in docs/methods.md. "
+        "stl, which has no conflicts, has none.",
+    )
+    auxiliaries: str | None = _runner.setting(
+        None,
+        "Which clones to train with, instead of the methods' own: all, none, "
+        "or a JSON file such as examples/discover.py writes. stl, the "
+        "baseline, keeps its own.",
+    )
+    export_dir: str = _runner.setting(
+        "saved_models",
+        "Folder for the exported model; it is written into the next free "
+        "version number below.",
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        super().__post_init__()
+        check_methods("method", self.method)
+        # Both raise if there is no such name.
+        if self.weighting is not None:
+            keras_selfaux.weightings.get(self.weighting)
+        keras_selfaux.aggregators.get(self.aggregator)
+        overrides = {self.weighting, self.aggregator, self.auxiliaries}
+        overrides.discard(None)
+        if overrides and self.method == (BASELINE,):
+            raise _runner.error(
+                "`weighting`, `aggregator` and `auxiliaries` do not concern "
+                "stl, which stays the baseline.",
+                received=f"method={list(self.method)} with "
+                f"{', '.join(sorted(overrides))}",
+                remedy="Leave them out, or add another method.",
+            )
+        if self.auxiliaries in (None, "all", "none"):
+            return
+        if not pathlib.Path(self.auxiliaries).is_file():
+            raise _runner.error(
+                "`auxiliaries` must be all, none or a JSON file written by "
+                "TransferGraph.to_json.",
+                received=f"auxiliaries={self.auxiliaries!r}, which is no file",
+                remedy="Pass one of these.",
+            )
+        self.load_graph(self.auxiliaries)  # raises if it does not fit
+
+    def resolve(self, name: str) -> Method:
+        """Returns a method, with the overrides applied to it."""
+        method = METHODS[name]
+        if name == BASELINE:
+            return method
+        auxiliaries: Any = self.auxiliaries or method.auxiliaries
+        if auxiliaries not in ("all", "none", ENUMERATED):
+            auxiliaries = self.load_graph(auxiliaries)
+        return dataclasses.replace(
+            method,
+            auxiliaries=auxiliaries,
+            weighting=self.weighting or method.weighting,
+            aggregator=self.aggregator or method.aggregator,
+        )
+
+
+def check_methods(name: str, methods: tuple[str, ...]) -> None:
+    """Raises unless methods are known, at least one, each once.
+
+    Raises:
+        ValueError: If they are not.
+    """
+    unknown = [method for method in methods if method not in METHODS]
+    if unknown or not methods or len({*methods}) < len(methods):
+        raise _runner.error(
+            f"`{name}` must be names from {list(METHODS)}, each once.",
+            received=f"{name}={list(methods)}",
+            remedy="Pass names separated by commas.",
+        )
+
+
+def enumerated_graph(config: Experiment, data: Data) -> Graph:
+    """Trains every task alone and every pair; writes gains and graph."""
+    folder = pathlib.Path(config.output_dir)
+    gains = _training.enumerate_pairs(config, data, folder / "enumeration")
+    gains.to_json(folder / "gains.json")
+    graph = gains.graph()
+    graph.to_json(folder / "graph.json")
+    print(
+        f"{len(graph.edges)} of {len(gains.tasks) * (len(gains.tasks) - 1)} "
+        f"self-auxiliaries help. Wrote {folder / 'graph.json'}",
+        flush=True,
+    )
+    return graph
+
+
+def resolved_methods(config: Experiment, data: Data) -> dict[str, Method]:
+    """Returns the methods by name, with their graphs found."""
+    methods = {name: config.resolve(name) for name in config.method}
+    wanting = [n for n, m in methods.items() if m.auxiliaries == ENUMERATED]
+    if wanting:
+        graph = enumerated_graph(config, data)
+        for name in wanting:
+            methods[name] = dataclasses.replace(
+                methods[name], auxiliaries=graph
+            )
+    return methods
+
+
+def run(config: Experiment) -> Results:
+    """Trains all methods with all seeds, and writes what came out.
+
+    Args:
+        config: The settings.
+
+    Returns:
+        What `results.json` holds.
+
+    Raises:
+        FileExistsError: If there are results that may not be overwritten.
+        ImportError: If pictures are wanted and Matplotlib is missing.
+        RuntimeError: If training diverged, or the export answers otherwise
+            than the model.
+    """
+    start = time.perf_counter()
+    results_path = _runner.check_output(config)
+    folder = results_path.parent
+    _runner.check_plots(config)
+    print_plan(config)
+    data = config.load_data()
+    methods = resolved_methods(config, data)
+    exported = next(
+        (name for name in PREFERRED if name in config.method), config.method[-1]
+    )
+    runs: list[Results] = []
+    best_model, best_run, best_history = None, None, None
+    for seed in config.seeds:
+        for name, method in methods.items():
+            history = _report.WeightHistory()
+            callbacks = [history]
+            if config.plots and _pictures.can_show(config):
+                log_dir = folder / "tensorboard" / f"{name}_{seed}"
+                callbacks += _pictures.tensorboard(config, data, log_dir)
+            model, result = _training.train(
+                config, method, name, seed, data, callbacks
+            )
+            runs.append(result)
+            is_best = name == exported and (
+                best_run is None or result["val_loss"] < best_run["val_loss"]
+            )
+            if is_best:
+                best_model, best_run, best_history = model, result, history
+    results = {
+        "config": dataclasses.asdict(config),
+        "versions": _runner.versions(),
+        "summary": _report.summarize(runs, BASELINE, config.directions),
+        "runs": runs,
+    }
+    # Written at once, lest training was for nothing if the rest fails.
+    _runner.write_json(results_path, results)
+    title = f"{config.TITLE}, {_report.over_seeds(config.seeds)}"
+    print(_report.table(results["summary"], title, config.directions, BASELINE))
+    if config.plots:
+        _report.draw(results["summary"], best_run, folder)
+        _report.draw_history(best_history, folder)
+        _pictures.draw(config, best_model, data, folder)
+    x = next(iter(data.held_out("test")))[0]
+    path, difference = _runner.export_and_check(
+        best_model, config.export_dir, x
+    )
+    print(
+        f"Exported {exported} of seed {best_run['seed']} to {path}; read back, "
+        f"it answers like the model (largest difference {difference:.1g})."
+    )
+    results["export"] = {
+        "path": str(path),
+        "method": exported,
+        "seed": best_run["seed"],
+        "largest_difference": difference,
+    }
+    results["seconds"] = round(time.perf_counter() - start, 2)
+    _runner.write_json(results_path, results)
+    print(f"Wrote {results_path} after {results['seconds']:.0f} s.")
+    return results
+
+
+def print_plan(config: Experiment) -> None:
+    """Prints what is going to happen."""
+    kind = "A shortened run: " if config.demo else ""
+    print(
+        f"{kind}{', '.join(config.method)} on {len(config.tasks)} tasks, "
+        f"{config.epochs} epochs, "
+        f"seeds {', '.join(map(str, config.seeds))}.",
+        flush=True,
+    )

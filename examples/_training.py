@@ -1,0 +1,165 @@
+"""Training and enumeration, for any problem and method."""
+
+import math
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+import keras_selfaux
+from keras_selfaux.discovery import TransferGains, enumerate_transfer
+
+if __package__:
+    from examples import _runner
+    from examples._methods import MULTI_TASK, Method
+    from examples._problem import Data, Problem
+else:
+    import _runner
+    from _methods import MULTI_TASK, Method
+    from _problem import Data, Problem
+
+Results = dict[str, Any]
+
+
+def build_model(
+    problem: Problem,
+    method: Method,
+    tasks: Sequence[str],
+    num_steps: int,
+    name: str | None = None,
+) -> keras_selfaux.SelfAuxModel:
+    """Returns a network, compiled.
+
+    Args:
+        problem: The settings of the run.
+        method: How to train it.
+        tasks: Names of its tasks.
+        num_steps: For how many steps it is going to train.
+        name: Its own name.
+    """
+    specs = {task: problem.specs[task] for task in tasks}
+    encoder = keras_selfaux.layers.BranchedEncoder(
+        problem.stages(), method.paths
+    )
+    heads = {task: spec.head() for task, spec in specs.items()}
+    model = keras_selfaux.SelfAuxModel(
+        encoder, heads, method.auxiliaries, name=name
+    )
+    # XLA cannot make variables, so they must be there before the first step.
+    model.build(problem.input_shape)
+    options: dict[str, Any] = {}
+    if problem.steps_per_execution is not None:
+        options["steps_per_execution"] = problem.steps_per_execution
+    model.compile(
+        problem.optimizer(num_steps),
+        loss={task: spec.loss for task, spec in specs.items()},
+        metrics={task: spec.metrics() for task, spec in specs.items()},
+        weighting=method.weighting,
+        aggregator=method.aggregator,
+        jit_compile=problem.jit_compile,
+        **options,
+    )
+    return model
+
+
+def enumerate_pairs(
+    problem: Problem,
+    data: Data,
+    directory: pathlib.Path,
+    strategy: str = "auto",
+) -> TransferGains | None:
+    """Trains every task alone and every pair.
+
+    An enumeration that was interrupted goes on where it was.
+
+    Args:
+        problem: The settings of the run.
+        data: Its data.
+        directory: Where the enumeration is kept.
+        strategy: As for `enumerate_transfer`.
+    """
+    num_steps = problem.epochs * data.steps_per_epoch
+    return enumerate_transfer(
+        lambda tasks: build_model(problem, MULTI_TASK, tasks, num_steps),
+        problem.tasks,
+        data.splits["train"],
+        data.splits["validation"],
+        epochs=problem.epochs,
+        batch_size=problem.batch_size,
+        seeds=problem.seeds,
+        strategy=strategy,
+        directory=directory,
+        overwrite=problem.overwrite,
+        verbose=problem.verbose,
+    )
+
+
+def train(
+    problem: Problem,
+    method: Method,
+    name: str,
+    seed: int,
+    data: Data,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> tuple[keras_selfaux.SelfAuxModel, Results]:
+    """Trains a method once; the best epoch is chosen on validation data.
+
+    Args:
+        problem: The settings of the run.
+        method: How to train.
+        name: The method's name.
+        seed: The seed of initial weights and of the order of samples.
+        data: What `problem.load_data` returned.
+        callbacks: More callbacks for `fit`.
+
+    Returns:
+        The model with the weights of its best epoch, and the results.
+
+    Raises:
+        RuntimeError: If training diverged.
+    """
+    keras.utils.set_random_seed(seed)
+    tasks = problem.tasks
+    num_steps = problem.epochs * data.steps_per_epoch
+    model = build_model(problem, method, tasks, num_steps, name)
+    best = keras.callbacks.EarlyStopping(
+        monitor="val_loss",  # of the primaries alone
+        patience=problem.epochs,
+        restore_best_weights=True,
+    )
+    if problem.verbose:
+        progress = _runner.Progress(f"{name:<7}  seed {seed}")
+        callbacks = [*callbacks, progress]
+    start = time.perf_counter()
+    model.fit(
+        data.endless("train"),
+        steps_per_epoch=data.steps_per_epoch,
+        epochs=problem.epochs,
+        shuffle=False,  # the data set does that
+        validation_data=data.held_out("validation"),
+        meta_data=data.endless("validation"),
+        callbacks=[best, *callbacks],
+        verbose=0,
+    )
+    seconds = time.perf_counter() - start
+    if not math.isfinite(best.best):
+        raise RuntimeError(
+            f"Training {name!r} with seed {seed} diverged. Received: no "
+            "finite validation loss. Lower --learning_rate."
+        )
+    logs = model.evaluate(data.held_out("test"), verbose=0, return_dict=True)
+    weights: dict[str, dict[str, float]] = {task: {} for task in tasks}
+    for (source, target), weight in model.task_weights.items():
+        weights[target][source] = weight
+    return model, {
+        "method": name,
+        "seed": seed,
+        "scores": problem.scores(logs),
+        "best_epoch": best.best_epoch + 1,
+        "val_loss": float(best.best),
+        "task_weights": weights,
+        "parameters": model.inference_model.count_params(),
+        "seconds": round(seconds, 2),
+    }
