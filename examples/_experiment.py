@@ -22,6 +22,12 @@ else:
 PREFERRED = ("saal_w", "saal_ew", "saal_e")
 """Which method's model is exported: the first of these that was trained."""
 
+METHOD_HELP = f"Methods, separated by commas, from {', '.join(METHODS)}."
+EXPORT_HELP = (
+    "Folder for the exported model; it is written into the next free version "
+    "number below."
+)
+
 Results = dict[str, Any]
 Graph = keras_selfaux.TransferGraph
 
@@ -36,7 +42,7 @@ class Experiment(Problem):
 
     method: tuple[str, ...] = _runner.setting(
         ("stl", "mtl", "saal_e", "saal_w", "saal_ew"),
-        f"Methods, separated by commas, from {', '.join(METHODS)}.",
+        METHOD_HELP,
     )
     weighting: str | None = _runner.setting(
         None,
@@ -54,11 +60,7 @@ class Experiment(Problem):
         "or a JSON file such as examples/discover.py writes. stl, the "
         "baseline, keeps its own.",
     )
-    export_dir: str = _runner.setting(
-        "saved_models",
-        "Folder for the exported model; it is written into the next free "
-        "version number below.",
-    )
+    export_dir: str = _runner.setting("saved_models", EXPORT_HELP)
 
     def __post_init__(self) -> None:
         """Checks the values."""

@@ -55,9 +55,7 @@ class Config(_experiment.Experiment, RobotArm):
         "results/robot_arm", "Folder for results.json and the pictures."
     )
     export_dir: str = _runner.setting(
-        "saved_models/robot_arm",
-        "Folder for the exported model; it is written into the next free "
-        "version number below.",
+        "saved_models/robot_arm", _experiment.EXPORT_HELP
     )
 
 

@@ -1,0 +1,252 @@
+"""Methods on data sets, with several seeds: the table of a comparison.
+
+Every run is written at once; what is interrupted goes on where it was when
+the same command is given again, and more methods, data sets or seeds can be
+added. Each data set has its own recipe; --epochs and the like override it for
+all. Prints and writes (as text, Markdown and JSON) means and standard
+deviations of all scores, Δm, training time and parameters.
+
+  python examples/compare.py
+  python examples/compare.py --datasets=rooms,robot_arm --seeds=0,1,2,3,4
+  python examples/compare.py --datasets=nyuv2 --manual_dir=/data
+"""
+
+import dataclasses
+import json
+import os
+import pathlib
+import time
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+if __package__:
+    from examples import _experiment, _report, _runner, _tables, _training
+    from examples._methods import BASELINE, ENUMERATED, METHODS, Method
+    from examples._problem import Data, Problem
+    from examples._robot_arm import RobotArm
+    from examples.celeb_a import CelebA
+    from examples.cityscapes import Cityscapes
+    from examples.gloria import Gloria
+    from examples.nyuv2 import NYUv2
+    from examples.rooms import Rooms
+else:
+    import _experiment
+    import _report
+    import _runner
+    import _tables
+    import _training
+    from _methods import BASELINE, ENUMERATED, METHODS, Method
+    from _problem import Data, Problem
+    from _robot_arm import RobotArm
+    from celeb_a import CelebA
+    from cityscapes import Cityscapes
+    from gloria import Gloria
+    from nyuv2 import NYUv2
+    from rooms import Rooms
+
+Results = dict[str, Any]
+
+DATASETS: dict[str, type[Problem]] = {
+    "rooms": Rooms,
+    "robot_arm": RobotArm,
+    "nyuv2": NYUv2,
+    "cityscapes": Cityscapes,
+    "celeb_a": CelebA,
+    "gloria": Gloria,
+}
+
+MOST_COLUMNS = 12
+"""Of scores in a table: where there are more, only means over tasks."""
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(_runner.Settings):
+    """The settings of a comparison; each is a flag.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    DEMO: ClassVar[dict[str, Any]] = {
+        "methods": ("stl", "mtl", "saal_w"),
+        "seeds": (0,),
+        "epochs": 2,
+    }
+
+    datasets: tuple[str, ...] = _runner.setting(
+        ("rooms",), f"Data sets, from {', '.join(DATASETS)}."
+    )
+    methods: tuple[str, ...] = _runner.setting(
+        tuple(METHODS), f"Methods, from {', '.join(METHODS)}."
+    )
+    epochs: int = _runner.setting(0, "Epochs; 0 for those of the recipe.")
+    batch_size: int = _runner.setting(
+        0, "Samples per step; 0 for those of the recipe."
+    )
+    learning_rate: float = _runner.setting(
+        0.0, "The learning rate; 0 for that of the recipe."
+    )
+    size: str | None = _runner.setting(
+        None, "Height and width of the images of rooms, such as 96x128."
+    )
+    data_dir: str | None = _runner.setting(
+        None,
+        "Where TensorFlow Datasets keeps its data; ~/tensorflow_datasets if "
+        "not given.",
+    )
+    manual_dir: str | None = _runner.setting(
+        None, "Where the data is that was fetched by hand."
+    )
+    output_dir: str = _runner.setting(
+        "results/compare", "Folder for the runs and the tables."
+    )
+
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        super().__post_init__()
+        _experiment.check_methods("methods", self.methods)
+        unknown = [name for name in self.datasets if name not in DATASETS]
+        if unknown or len({*self.datasets}) < max(len(self.datasets), 1):
+            raise _runner.error(
+                f"`datasets` must be names from {list(DATASETS)}, each once.",
+                received=f"datasets={list(self.datasets)}",
+                remedy="Pass names separated by commas.",
+            )
+        for name in self.datasets:
+            if name != "gloria":  # which has to read its table first
+                self.problem(name)  # raises if a value does not fit
+
+    def problem(self, name: str) -> Problem:
+        """Returns a data set with the recipe to train on it."""
+        kind = DATASETS[name]
+        known = {field.name for field in dataclasses.fields(kind)}
+        chosen = {
+            field: getattr(self, field)
+            for field in (
+                "epochs",
+                "batch_size",
+                "learning_rate",
+                "size",
+                "data_dir",
+                "manual_dir",
+            )
+            if getattr(self, field) and field in known
+        }
+        return kind(
+            **chosen,
+            seeds=self.seeds,
+            output_dir=str(pathlib.Path(self.output_dir) / name),
+            verbose=self.verbose,
+        )
+
+
+def run(config: Config) -> dict[str, Results]:
+    """Trains what has not been trained yet, and writes the tables.
+
+    Args:
+        config: The settings.
+
+    Returns:
+        What the data sets' `results.json` hold.
+
+    Raises:
+        FileExistsError: If there are runs with other settings.
+        RuntimeError: If training diverged.
+    """
+    results = {}
+    for name in config.datasets:
+        problem = config.problem(name)
+        folder = pathlib.Path(problem.output_dir)
+        _runner.claim_output(
+            dataclasses.replace(problem, overwrite=config.overwrite),
+            ("seeds", "output_dir", "manual_dir"),
+        )
+        results[name] = compare(config, name, problem, folder)
+    return results
+
+
+def compare(
+    config: Config, name: str, problem: Problem, folder: pathlib.Path
+) -> Results:
+    """Trains all methods on one data set with all seeds."""
+    start = time.perf_counter()
+    data = problem.load_data()
+    runs = []
+    for seed in config.seeds:
+        for method in config.methods:
+            path = folder / "runs" / f"{method}_{seed}.json"
+            if not path.exists() or config.overwrite:
+                own = dataclasses.replace(problem, seeds=(seed,))
+                resolved = with_graph(METHODS[method], own, data)
+                _, result = _training.train(own, resolved, method, seed, data)
+                _runner.write_json(path, result)
+            runs.append(json.loads(path.read_text("utf-8")))
+    summary = _report.summarize(runs, BASELINE, problem.directions)
+    results = {
+        "dataset": name,
+        "config": dataclasses.asdict(problem),
+        "versions": _runner.versions(),
+        "summary": summary,
+        "runs": runs,
+    }
+    _runner.write_json(folder / "results.json", results)
+    rows = table(summary, problem)
+    title = f"{problem.TITLE} on {name}, {_report.over_seeds(config.seeds)}"
+    note = "↑ higher is better, ↓ lower is better; Δm (%) against stl."
+    for kind, lines in (
+        ("txt", _tables.text(rows)),
+        ("md", _tables.markdown(rows)),
+    ):
+        text = "\n".join([title, "", *lines, "", note, ""])
+        (folder / f"table.{kind}").write_text(text, encoding="utf-8")
+        if kind == "txt":
+            print(f"\n{text}")
+    print(f"Wrote {folder} after {time.perf_counter() - start:.0f} s.")
+    return results
+
+
+def with_graph(method: Method, problem: Problem, data: Data) -> Method:
+    """Returns a method with its graph, from an enumeration if it wants one."""
+    if method.auxiliaries != ENUMERATED:
+        return method
+    # Every seed has an enumeration of its own: the spread over seeds is then
+    # that of the whole method, and seeds can be added.
+    folder = pathlib.Path(problem.output_dir)
+    gains = _training.enumerate_pairs(
+        problem, data, folder / f"enumeration_{problem.seeds[0]}"
+    )
+    return dataclasses.replace(method, auxiliaries=gains.graph())
+
+
+def table(summary: Results, problem: Problem) -> list[Sequence[str] | None]:
+    """Returns the rows of a table, one for every method."""
+    directions = problem.directions
+    columns = [(t, m) for t, names in directions.items() for m in names]
+    of_tasks = len(columns) <= MOST_COLUMNS
+    arrow = {True: "↑", False: "↓"}
+    header = [""]
+    if of_tasks:
+        header += [f"{t} {m} {arrow[directions[t][m]]}" for t, m in columns]
+    first = next(iter(directions.values()))
+    shared = [*next(iter(summary.values()))["means"]]
+    header += [f"mean {m} {arrow[first[m]]}" for m in shared]
+    header += ["Δm ↑", "seconds ↓", "parameters ↓"]
+    rows: list[Sequence[str] | None] = [header, None]
+    for method, found in summary.items():
+        row = [method]
+        if of_tasks:
+            row += [_report.cell(found["scores"][t][m]) for t, m in columns]
+        row += [_report.cell(found["means"][m]) for m in shared]
+        row += [
+            _report.cell(found.get("delta_m"), "+.2f"),
+            _report.cell(found["seconds"], ".1f"),
+            f"{found['parameters']:,}",
+        ]
+        rows.append(row)
+    return rows
+
+
+if __name__ == "__main__":
+    _runner.main(Config, run)

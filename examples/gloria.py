@@ -1,0 +1,109 @@
+"""Chlorophyll in the waters of ten regions: one task per region.
+
+To be told from what water reflects of 16 bands of light. The table must be
+fetched by hand; without it, the message says from where, and where to put it.
+The recipe is that of RobotArm: three dense layers, two of them shared, Adam,
+1,000 epochs.
+
+  python examples/gloria.py --manual_dir=/data
+"""
+
+import dataclasses
+import functools
+import math
+import os
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import keras
+
+from keras_selfaux.architectures import mlp_stages
+from keras_selfaux.datasets import load_gloria
+
+if __package__:
+    from examples import _experiment, _published, _runner
+    from examples._array_data import ArrayData
+    from examples._problem import Problem, Scores, TaskSpec
+else:
+    import _experiment
+    import _published
+    import _runner
+    from _array_data import ArrayData
+    from _problem import Problem, Scores, TaskSpec
+
+Results = dict[str, Any]
+
+NUM_BANDS = 16
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Gloria(Problem):
+    """The settings of GLORIA.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    TITLE: ClassVar[str] = "Test RMSE (standardised)"
+
+    manual_dir: str | None = _runner.setting(None, _published.MANUAL_DIR_HELP)
+
+    @property
+    def specs(self) -> dict[str, TaskSpec]:
+        """The regions, which the table names."""
+        spec = TaskSpec(lambda: keras.layers.Dense(1), "mse", {"rmse": False})
+        labels = load(self.data_dir, self.manual_dir)["train"][1]
+        return dict.fromkeys(labels, spec)
+
+    @property
+    def input_shape(self) -> tuple[int | None, ...]:
+        """A batch of reflectances."""
+        return (None, NUM_BANDS)
+
+    def load_data(self) -> ArrayData:
+        """Returns the data of all regions."""
+        return ArrayData(load(self.data_dir, self.manual_dir), self.batch_size)
+
+    def stages(self) -> list[keras.layers.Layer]:
+        """Returns three dense layers."""
+        return mlp_stages()
+
+    def scores(self, logs: Mapping[str, float]) -> Scores:
+        """Returns the errors of the regions, from their squares."""
+        return {
+            task: {"rmse": math.sqrt(logs[f"{task}_loss"])}
+            for task in self.tasks
+        }
+
+
+# The tasks are asked for often, and reading takes a second.
+load = functools.cache(load_gloria)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config(_experiment.Experiment, Gloria):
+    """The settings of a run; each is a flag.
+
+    Raises:
+        ValueError: If a value is out of its range.
+    """
+
+    DEMO: ClassVar[dict[str, Any]] = {"epochs": 100, "seeds": (0,)}
+
+    output_dir: str = _runner.setting(
+        "results/gloria", "Folder for results.json and the pictures."
+    )
+    export_dir: str = _runner.setting(
+        "saved_models/gloria", _experiment.EXPORT_HELP
+    )
+
+
+def run(config: Config) -> Results:
+    """Trains all methods with all seeds; see `_experiment.run`."""
+    return _experiment.run(config)
+
+
+if __name__ == "__main__":
+    _runner.main(Config, run)
