@@ -10,16 +10,53 @@ train = tfds.load("robot_arm/arms_10", split="train")
 ```
 
 `load_robot_arm` gives the same data as arrays, with one entry of labels per
-task, which is what `SelfAuxModel.fit` takes. `labels_per_task` makes such
-labels from any data in which every sample belongs to one task: NaN stands for
-a label that is missing.
+task, which is what `SelfAuxModel.fit` takes, and so does `load_gloria`.
+`labels_per_task` makes such labels from any data in which every sample belongs
+to one task: NaN stands for a label that is missing.
+
+`load_nyuv2`, `load_cityscapes` and `load_celeb_a` give pictures, as
+`tf.data.Dataset` of single examples. What cannot be downloaded has to be
+fetched by hand; the error without it says what to get, and where to put it.
 """
 
 from keras_selfaux.datasets._labels import labels_per_task
+from keras_selfaux.datasets.celeb_a import CELEB_A_ATTRIBUTES, load_celeb_a
+from keras_selfaux.datasets.cityscapes import (
+    CITYSCAPES_CLASSES,
+    CITYSCAPES_PARTS,
+    CityscapesTasks,
+    CityscapesTasksConfig,
+    load_cityscapes,
+)
+from keras_selfaux.datasets.gloria import Gloria, load_gloria
+from keras_selfaux.datasets.nyuv2 import (
+    NYUV2_CLASSES,
+    NYUv2,
+    NYUv2Config,
+    load_nyuv2,
+)
 from keras_selfaux.datasets.robot_arm import (
     RobotArm,
     RobotArmConfig,
     load_robot_arm,
 )
 
-__all__ = ["RobotArm", "RobotArmConfig", "labels_per_task", "load_robot_arm"]
+__all__ = [
+    "CELEB_A_ATTRIBUTES",
+    "CITYSCAPES_CLASSES",
+    "CITYSCAPES_PARTS",
+    "NYUV2_CLASSES",
+    "CityscapesTasks",
+    "CityscapesTasksConfig",
+    "Gloria",
+    "NYUv2",
+    "NYUv2Config",
+    "RobotArm",
+    "RobotArmConfig",
+    "labels_per_task",
+    "load_celeb_a",
+    "load_cityscapes",
+    "load_gloria",
+    "load_nyuv2",
+    "load_robot_arm",
+]
