@@ -20,7 +20,11 @@ fetched by hand; the error without it says what to get, and where to put it.
 """
 
 from keras_selfaux.datasets._labels import labels_per_task
-from keras_selfaux.datasets.celeb_a import CELEB_A_ATTRIBUTES, load_celeb_a
+from keras_selfaux.datasets.celeb_a import (
+    CELEB_A_ATTRIBUTES,
+    celeb_a_attributes,
+    load_celeb_a,
+)
 from keras_selfaux.datasets.cityscapes import (
     CITYSCAPES_CLASSES,
     CITYSCAPES_PARTS,
@@ -53,6 +57,7 @@ __all__ = [
     "NYUv2Config",
     "RobotArm",
     "RobotArmConfig",
+    "celeb_a_attributes",
     "labels_per_task",
     "load_celeb_a",
     "load_cityscapes",

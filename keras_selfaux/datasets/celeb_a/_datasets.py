@@ -1,5 +1,6 @@
 """CelebA as `tf.data` sets, on top of TensorFlow Datasets's own builder."""
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +24,38 @@ CELEB_A_ATTRIBUTES = (
     "Wearing_Hat",
 )
 """The nine attributes that arXiv 2109.04617 learns together."""
+
+
+def celeb_a_attributes(attributes: Sequence[str] | str = "all") -> list[str]:
+    """Returns names of attributes of CelebA, in the order in which they come.
+
+    Args:
+        attributes: Names, each once, or `"all"` for all 40, which is the
+            default.
+
+    Raises:
+        ValueError: If a name is unknown or given twice, or there is none.
+
+    Example:
+
+    >>> len(keras_selfaux.datasets.celeb_a_attributes())
+    40
+    """
+    known = list(_all_attributes())
+    if attributes == "all":
+        return known
+    unknown = [name for name in attributes if name not in known]
+    # A single name as a text would be taken for a list of letters.
+    if isinstance(attributes, str):
+        attributes = unknown = [attributes]
+    if unknown or not attributes or len({*attributes}) < len(attributes):
+        raise error(
+            "`attributes` must be 'all' or a list of names of attributes, at "
+            "least one, each once.",
+            received=f"{list(attributes)} (unknown: {unknown})",
+            remedy=f"Choose from {known}.",
+        )
+    return list(attributes)
 
 
 def load_celeb_a(
@@ -67,9 +100,8 @@ def load_celeb_a(
     train = data["train"].shuffle(1_000).batch(256)
     ```
     """
+    names = celeb_a_attributes(attributes)
     builder = tfds.builder("celeb_a", data_dir=data_dir)
-    known = list(builder.info.features["attributes"])
-    names = _check_attributes(attributes, known)
     check_within("fraction", fraction, "(0, 1]")
     try:
         with quiet_without_terminal():
@@ -102,21 +134,6 @@ def _flatten(names: list[str]) -> Callable[[Any], dict[str, Any]]:
     return flatten
 
 
-def _check_attributes(
-    attributes: Sequence[str] | str, known: list[str]
-) -> list[str]:
-    if isinstance(attributes, str):
-        if attributes == "all":
-            return known
-        attributes = [attributes]
-        unknown = list(attributes)
-    else:
-        unknown = [name for name in attributes if name not in known]
-    if unknown or not attributes or len(set(attributes)) < len(attributes):
-        raise error(
-            "`attributes` must be 'all' or a list of names of attributes, at "
-            "least one, each once.",
-            received=f"{list(attributes)} (unknown: {unknown})",
-            remedy=f"Choose from {known}.",
-        )
-    return list(attributes)
+@functools.cache
+def _all_attributes() -> tuple[str, ...]:
+    return tuple(tfds.builder("celeb_a").info.features["attributes"])
