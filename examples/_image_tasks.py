@@ -29,12 +29,7 @@ def segmentation(head: Head, num_classes: int) -> TaskSpec:
         ),
         scores={"mean_iou": True, "pixel_accuracy": True},
         metrics=lambda: [
-            keras.metrics.MeanIoU(
-                num_classes,
-                ignore_class=ignored,
-                sparse_y_pred=False,
-                name="mean_iou",
-            ),
+            metrics.MeanIoU(num_classes, ignore_class=ignored),
             keras.metrics.SparseCategoricalAccuracy("pixel_accuracy"),
         ],
         picture="classes",

@@ -55,10 +55,10 @@ class Rooms(Problem):
     size: str = _runner.setting(
         "48x64", "Height and width of the images, in pixels.", SIZES
     )
-    epochs: int = _runner.setting(25, "Epochs of training.")
-    batch_size: int = _runner.setting(16, "Images per step.")
+    epochs: int = _runner.setting(12, "Epochs of training.")
+    batch_size: int = _runner.setting(8, "Images per step.")
     learning_rate: float = _runner.setting(
-        2e-3, "The learning rate of Adam that training starts at."
+        1e-2, "The learning rate of Adam that training starts at."
     )
     jit_compile: bool = _runner.setting(
         False, "Whether to compile the training step with XLA."

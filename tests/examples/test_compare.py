@@ -1,11 +1,11 @@
+import dataclasses
 import json
 
 import numpy as np
 import pytest
 
-from examples import _training, compare
+from examples import _runner, _training, compare
 from examples._methods import METHODS
-from tests.examples.settings import tiny_settings
 
 
 def tiny(folder, data_dir, **changes):
@@ -205,14 +205,15 @@ def test_every_method_that_is_asked_for_is_there():
     ]
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TinyArms(compare.RobotArm):
+    num_tasks: int = _runner.setting(2, "Two.")
+    train_per_task: int = _runner.setting(10, "Ten.")
+    jit_compile: bool = _runner.setting(False, "No.")
+
+
 @pytest.mark.slow
 def test_a_real_comparison(tmp_path, data_dir, monkeypatch):
-    class TinyArms(compare.RobotArm):
-        def __init__(self, **settings):
-            own = tiny_settings(tmp_path, data_dir)
-            kept = ("num_tasks", "train_per_task", "jit_compile")
-            super().__init__(**settings, **{name: own[name] for name in kept})
-
     monkeypatch.setitem(compare.DATASETS, "robot_arm", TinyArms)
     config = tiny(tmp_path, data_dir, methods=tuple(METHODS), seeds=(0,))
     summary = compare.run(config)["robot_arm"]["summary"]
