@@ -6,8 +6,15 @@ from typing import Any
 
 import keras
 
-from keras_selfaux._checks import check_choice, error
+from keras_selfaux._checks import error
 from keras_selfaux._types import Shape, Tensor
+from keras_selfaux.architectures._residual import (
+    Group,
+    check_blocks,
+    groups_of,
+    normalization,
+    stem,
+)
 from keras_selfaux.layers import DilatedConv2D
 
 _BLOCKS = (3, 4, 6, 3)
@@ -63,30 +70,16 @@ def resnet50_stages(
 
     Raises:
         ValueError: If `output_stride` is not 8, 16 or 32, if there are not
-            four groups, or if `weights` are given for another network than
-            ResNet-50.
+            four groups, if a number is not a positive integer, or if
+            `weights` are given for another network than ResNet-50.
     """
-    check_choice("output_stride", output_stride, (8, 16, 32))
-    if len(blocks) != 4 or not all(
-        type(count) is int and count > 0 for count in blocks
-    ):
-        raise error(
-            "`blocks` must give the number of blocks of four groups.",
-            received=f"blocks={blocks!r}",
-            remedy="Pass four positive integers, such as (3, 4, 6, 3).",
-        )
-    stages = [_stem(channels, filters)]
-    stride, width = 4, filters
-    for group, count in enumerate(blocks):
-        wanted = 1 if group == 0 else 2
-        step = wanted if stride * wanted <= output_stride else 1
-        rate = 4 * 2**group // (stride * step)
-        stride *= step
+    groups = list(groups_of(output_stride))
+    check_blocks(blocks)
+    stages = [stem(filters, channels)]
+    for number, (count, group) in enumerate(zip(blocks, groups, strict=True)):
         shape = stages[-1].output.shape[1:]
-        stages.append(
-            _group(f"conv{group + 2}", shape, width, count, step, rate)
-        )
-        width *= 2
+        width = filters * 2**number
+        stages.append(_group(f"conv{number + 2}", shape, width, count, group))
     if weights is not None:
         own = (tuple(blocks), filters, channels) == (_BLOCKS, _FILTERS, 3)
         if not own:
@@ -100,19 +93,8 @@ def resnet50_stages(
     return stages
 
 
-def _stem(channels: int, filters: int) -> keras.Model:
-    images = keras.Input((None, None, channels))
-    x = keras.layers.ZeroPadding2D(3, name="conv1_pad")(images)
-    x = keras.layers.Conv2D(filters, 7, strides=2, name="conv1_conv")(x)
-    x = _normalization("conv1_bn")(x)
-    x = keras.layers.Activation("relu", name="conv1_relu")(x)
-    x = keras.layers.ZeroPadding2D(1, name="pool1_pad")(x)
-    x = keras.layers.MaxPooling2D(3, strides=2, name="pool1_pool")(x)
-    return keras.Model(images, x, name="conv1")
-
-
 def _group(
-    name: str, shape: Shape, width: int, count: int, stride: int, rate: int
+    name: str, shape: Shape, width: int, count: int, group: Group
 ) -> keras.Model:
     """Returns a group of residual blocks; the first one has the stride."""
     inputs = x = keras.Input(shape)
@@ -122,8 +104,8 @@ def _group(
             x,
             f"{name}_block{number}",
             width,
-            stride=stride if first else 1,
-            rate=rate,
+            stride=group.stride if first else 1,
+            rate=group.rate,
             widens=first,
         )
     return keras.Model(inputs, x, name=name)
@@ -144,26 +126,21 @@ def _block(
         shortcut = keras.layers.Conv2D(
             4 * width, 1, strides=stride, name=f"{name}_0_conv"
         )(inputs)
-        shortcut = _normalization(f"{name}_0_bn")(shortcut)
+        shortcut = normalization(f"{name}_0_bn")(shortcut)
     x = keras.layers.Conv2D(width, 1, strides=stride, name=f"{name}_1_conv")(
         inputs
     )
-    x = _normalization(f"{name}_1_bn")(x)
+    x = normalization(f"{name}_1_bn")(x)
     x = keras.layers.Activation("relu", name=f"{name}_1_relu")(x)
     x = DilatedConv2D(
         width, 3, padding="same", dilation_rate=rate, name=f"{name}_2_conv"
     )(x)
-    x = _normalization(f"{name}_2_bn")(x)
+    x = normalization(f"{name}_2_bn")(x)
     x = keras.layers.Activation("relu", name=f"{name}_2_relu")(x)
     x = keras.layers.Conv2D(4 * width, 1, name=f"{name}_3_conv")(x)
-    x = _normalization(f"{name}_3_bn")(x)
+    x = normalization(f"{name}_3_bn")(x)
     x = keras.layers.Add(name=f"{name}_add")([shortcut, x])
     return keras.layers.Activation("relu", name=f"{name}_out")(x)
-
-
-def _normalization(name: str) -> Any:
-    # The epsilon is that of the published weights.
-    return keras.layers.BatchNormalization(epsilon=1.001e-5, name=name)
 
 
 def _load(stages: Sequence[keras.Model], weights: Any) -> None:
