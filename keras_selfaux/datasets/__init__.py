@@ -14,11 +14,14 @@ task, which is what `SelfAuxModel.fit` takes, and so does `load_gloria`.
 `labels_per_task` makes such labels from any data in which every sample belongs
 to one task: NaN stands for a label that is missing.
 
-`load_nyuv2`, `load_cityscapes` and `load_celeb_a` give pictures, as
-`tf.data.Dataset` of single examples. What cannot be downloaded has to be
-fetched by hand; the error without it says what to get, and where to put it.
+`load_rooms`, `load_nyuv2`, `load_cityscapes` and `load_celeb_a` give images
+with labels, as `tf.data.Dataset` of single examples, of which
+`datasets.pipeline` makes batches. Rooms are rendered; what cannot be
+downloaded has to be fetched by hand, and the error without it says what to
+get, and where to put it.
 """
 
+from keras_selfaux.datasets import pipeline
 from keras_selfaux.datasets._labels import labels_per_task
 from keras_selfaux.datasets.celeb_a import (
     CELEB_A_ATTRIBUTES,
@@ -44,12 +47,19 @@ from keras_selfaux.datasets.robot_arm import (
     RobotArmConfig,
     load_robot_arm,
 )
+from keras_selfaux.datasets.rooms import (
+    ROOM_CLASSES,
+    Rooms,
+    RoomsConfig,
+    load_rooms,
+)
 
 __all__ = [
     "CELEB_A_ATTRIBUTES",
     "CITYSCAPES_CLASSES",
     "CITYSCAPES_PARTS",
     "NYUV2_CLASSES",
+    "ROOM_CLASSES",
     "CityscapesTasks",
     "CityscapesTasksConfig",
     "Gloria",
@@ -57,6 +67,8 @@ __all__ = [
     "NYUv2Config",
     "RobotArm",
     "RobotArmConfig",
+    "Rooms",
+    "RoomsConfig",
     "celeb_a_attributes",
     "labels_per_task",
     "load_celeb_a",
@@ -64,4 +76,6 @@ __all__ = [
     "load_gloria",
     "load_nyuv2",
     "load_robot_arm",
+    "load_rooms",
+    "pipeline",
 ]
