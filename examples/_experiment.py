@@ -33,8 +33,12 @@ Graph = keras_selfaux.TransferGraph
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Experiment(Problem):
-    """The settings of runners that compare methods; each is a flag.
+class Experiment:
+    """What a runner that compares methods adds to the settings of a problem.
+
+    Goes before the problem among the bases of a runner's `Config`. It is no
+    problem itself: the problem's own defaults would give way to those that
+    all problems have.
 
     Raises:
         ValueError: If a value is out of its range.
@@ -64,7 +68,7 @@ class Experiment(Problem):
 
     def __post_init__(self) -> None:
         """Checks the values."""
-        super().__post_init__()
+        super().__post_init__()  # of the problem
         check_methods("method", self.method)
         # Both raise if there is no such name.
         if self.weighting is not None:
@@ -107,6 +111,10 @@ class Experiment(Problem):
         )
 
 
+class Config(Experiment, Problem):
+    """Stands for the settings of any runner that compares methods."""
+
+
 def check_methods(name: str, methods: tuple[str, ...]) -> None:
     """Raises unless methods are known, at least one, each once.
 
@@ -122,7 +130,7 @@ def check_methods(name: str, methods: tuple[str, ...]) -> None:
         )
 
 
-def enumerated_graph(config: Experiment, data: Data) -> Graph:
+def enumerated_graph(config: Config, data: Data) -> Graph:
     """Trains every task alone and every pair; writes gains and graph."""
     folder = pathlib.Path(config.output_dir)
     gains = _training.enumerate_pairs(config, data, folder / "enumeration")
@@ -137,7 +145,7 @@ def enumerated_graph(config: Experiment, data: Data) -> Graph:
     return graph
 
 
-def resolved_methods(config: Experiment, data: Data) -> dict[str, Method]:
+def resolved_methods(config: Config, data: Data) -> dict[str, Method]:
     """Returns the methods by name, with their graphs found."""
     methods = {name: config.resolve(name) for name in config.method}
     wanting = [n for n, m in methods.items() if m.auxiliaries == ENUMERATED]
@@ -150,7 +158,7 @@ def resolved_methods(config: Experiment, data: Data) -> dict[str, Method]:
     return methods
 
 
-def run(config: Experiment) -> Results:
+def run(config: Config) -> Results:
     """Trains all methods with all seeds, and writes what came out.
 
     Args:
@@ -227,7 +235,7 @@ def run(config: Experiment) -> Results:
     return results
 
 
-def print_plan(config: Experiment) -> None:
+def print_plan(config: Config) -> None:
     """Prints what is going to happen."""
     kind = "A shortened run: " if config.demo else ""
     print(

@@ -4,8 +4,19 @@ import json
 import numpy as np
 import pytest
 
-from examples import _runner, _training, compare
+from examples import (
+    _runner,
+    _training,
+    celeb_a,
+    cityscapes,
+    compare,
+    gloria,
+    nyuv2,
+    robot_arm,
+    rooms,
+)
 from examples._methods import METHODS
+from examples._robot_arm import RobotArm
 
 
 def tiny(folder, data_dir, **changes):
@@ -151,6 +162,23 @@ def test_recipes_are_the_published_ones():
     for name in ("robot_arm", "gloria"):
         optimizer = recipes[name].optimizer(1000)
         assert float(optimizer.learning_rate) == pytest.approx(1e-3)
+
+
+@pytest.mark.parametrize(
+    ("runner", "problem"),
+    [
+        (rooms, rooms.Rooms),
+        (nyuv2, nyuv2.NYUv2),
+        (cityscapes, cityscapes.Cityscapes),
+        (celeb_a, celeb_a.CelebA),
+        (gloria, gloria.Gloria),
+        (robot_arm, RobotArm),
+    ],
+)
+def test_runners_have_the_recipe_of_their_problem(runner, problem):
+    own, recipe = runner.Config(), problem()
+    for name in ("epochs", "batch_size", "learning_rate", "jit_compile"):
+        assert getattr(own, name) == getattr(recipe, name)
 
 
 def test_overrides_reach_the_problems_that_have_them():
