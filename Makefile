@@ -13,7 +13,7 @@ BENCH := .venv/.installed-bench
 export TF_CPP_MIN_LOG_LEVEL ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench clean
+.PHONY: help demo rooms test lint bench clean
 
 help:  ## Show this list.
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-8s %s\n", $$1, $$2 }' \
@@ -22,6 +22,9 @@ help:  ## Show this list.
 demo: $(DEV)  ## Train on RobotArm and export to saved_models/robot_arm.
 	$(BIN)/python examples/robot_arm.py --demo \
 		--output_dir=results/robot_arm --export_dir=saved_models/robot_arm
+
+rooms: $(DEV)  ## Render rooms, learn to see them, and export.
+	$(BIN)/python examples/rooms.py
 
 test: $(DEV)  ## Run the tests, the slow ones left out.
 	$(BIN)/python -m pytest -q -n 2 -m "not slow" $(PYTEST_ARGS)

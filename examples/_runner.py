@@ -119,6 +119,11 @@ def main(config_class: type[Config], run: Callable[[Config], Any]) -> None:
             run(config)
         except (FileExistsError, ImportError) as problem:
             sys.exit(f"error: {problem}")
+        except ValueError as problem:
+            # The package's own messages say how; others are bugs.
+            if " Received: " not in str(problem):
+                raise
+            sys.exit(f"error: {problem}")
 
     app.run(run_from_flags)
 

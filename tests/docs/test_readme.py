@@ -31,7 +31,7 @@ def test_readme_example_runs(
     assert names["plain"].count_params() < names["model"].count_params()
 
 
-@pytest.mark.parametrize("target", ["demo", "test", "bench"])
+@pytest.mark.parametrize("target", ["demo", "rooms", "test", "bench"])
 def test_readme_names_targets_that_exist(target: str) -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
