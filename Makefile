@@ -27,7 +27,7 @@ rooms: $(DEV)  ## Render rooms, learn to see them, and export.
 	$(BIN)/python examples/rooms.py
 
 test: $(DEV)  ## Run the tests, the slow ones left out.
-	$(BIN)/python -m pytest -q -n 2 -m "not slow" $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow" $(PYTEST_ARGS)
 
 lint: $(DEV)  ## Check style, types and import directions.
 	$(BIN)/ruff check

@@ -20,6 +20,10 @@ tf.config.set_logical_device_configuration(
     [tf.config.LogicalDeviceConfiguration()] * 2,
 )
 
+# Rewriting graphs so that they run faster takes longer than running them as
+# seldom as tests do.
+tf.config.optimizer.set_experimental_options({"disable_meta_optimizer": True})
+
 
 @pytest.fixture(autouse=True)
 def _clean_keras() -> Iterator[None]:

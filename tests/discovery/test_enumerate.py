@@ -40,6 +40,7 @@ def assert_same(one, other, tolerance):
 
 
 class TestBothWays:
+    @pytest.mark.slow
     def test_agree(self):
         ways = [
             enumerate_two(
@@ -253,7 +254,13 @@ class TestResuming:
             assert (tmp_path / name).read_text() == "precious"
 
     @pytest.mark.parametrize(
-        "name", ["enumeration.json", "enumeration_forest/state.json"]
+        "name",
+        [
+            "enumeration.json",
+            pytest.param(
+                "enumeration_forest/state.json", marks=pytest.mark.slow
+            ),
+        ],
     )
     def test_a_damaged_file_is_named(self, tmp_path, name):
         enumerate_two(directory=tmp_path, epochs=1)

@@ -169,6 +169,7 @@ class TestRun:
         assert "Δm" not in printed
 
 
+@pytest.mark.slow
 def test_methods_that_enumerate_train_with_the_graph_they_find(
     tmp_path, data_dir
 ):

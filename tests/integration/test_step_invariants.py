@@ -342,6 +342,7 @@ def test_update_every_skips_the_other_steps() -> None:
     assert changed == [3, 6]
 
 
+@pytest.mark.slow
 def test_two_replicas_train_as_one() -> None:
     strategy = two_replicas()
     single = make_model()

@@ -382,6 +382,7 @@ def test_a_branched_encoder_within_another_is_seen_from_outside(
     assert shared_entries(model)[:4] == reached
 
 
+@pytest.mark.slow
 def test_freezing_after_loading(tmp_path: pathlib.Path) -> None:
     model = functional_model("all")
     for aggregator in ("mgda", "moco"):
@@ -411,6 +412,7 @@ def random_rules() -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_rules_made_outside_a_strategy_are_copied_into_it() -> None:
     model, outside = make_model(), random_rules()
     compile_model(model, **random_rules())

@@ -14,7 +14,7 @@ SIZE = 10
 
 # Compared with exact solvers: a sample always, many where time allows.
 COUNTS = pytest.mark.parametrize(
-    "count", [100, pytest.param(1000, marks=pytest.mark.slow)]
+    "count", [30, pytest.param(1000, marks=pytest.mark.slow)]
 )
 
 Problems = list[tuple[np.ndarray, np.ndarray]]
