@@ -38,8 +38,6 @@ else:
     from _image_data import ImageData
     from _problem import TaskSpec
 
-Results = dict[str, Any]
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CelebA(_published.ImageProblem):
@@ -141,9 +139,7 @@ class Config(_experiment.Experiment, CelebA):
     )
 
 
-def run(config: Config) -> Results:
-    """Trains all methods with all seeds; see `_experiment.run`."""
-    return _experiment.run(config)
+run = _experiment.run
 
 
 if __name__ == "__main__":

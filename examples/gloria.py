@@ -33,8 +33,6 @@ else:
     from _array_data import ArrayData
     from _problem import Problem, Scores, TaskSpec
 
-Results = dict[str, Any]
-
 NUM_BANDS = 16
 
 
@@ -100,9 +98,7 @@ class Config(_experiment.Experiment, Gloria):
     )
 
 
-def run(config: Config) -> Results:
-    """Trains all methods with all seeds; see `_experiment.run`."""
-    return _experiment.run(config)
+run = _experiment.run
 
 
 if __name__ == "__main__":

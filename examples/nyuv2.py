@@ -31,8 +31,6 @@ else:
     from _problem import TaskSpec
     from _published import DeepLabProblem
 
-Results = dict[str, Any]
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class NYUv2(DeepLabProblem):
@@ -82,9 +80,7 @@ class Config(_experiment.Experiment, NYUv2):
     )
 
 
-def run(config: Config) -> Results:
-    """Trains all methods with all seeds; see `_experiment.run`."""
-    return _experiment.run(config)
+run = _experiment.run
 
 
 if __name__ == "__main__":

@@ -19,8 +19,9 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 
+from keras_selfaux import datasets
 from keras_selfaux.architectures import compact_stages, pixel_head
-from keras_selfaux.datasets import ROOM_CLASSES, load_rooms, pipeline
+from keras_selfaux.datasets import pipeline
 
 if __package__:
     from examples import _experiment, _image_tasks, _runner
@@ -33,9 +34,7 @@ else:
     from _image_data import ImageData
     from _problem import Problem, TaskSpec
 
-Results = dict[str, Any]
-
-SIZES = ("48x64", "96x128", "288x384")
+SIZES = tuple(config.name for config in datasets.Rooms.BUILDER_CONFIGS)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,7 +70,9 @@ class Rooms(Problem):
     def specs(self) -> dict[str, TaskSpec]:
         """The tasks."""
         return {
-            "seg": _image_tasks.segmentation(pixel_head, len(ROOM_CLASSES)),
+            "seg": _image_tasks.segmentation(
+                pixel_head, len(datasets.ROOM_CLASSES)
+            ),
             "depth": _image_tasks.distance(pixel_head),
             "normal": _image_tasks.normals(pixel_head),
         }
@@ -84,7 +85,7 @@ class Rooms(Problem):
 
     def load_data(self) -> ImageData:
         """Returns the images, which are rendered on first use."""
-        examples = load_rooms(self.size, data_dir=self.data_dir)
+        examples = datasets.load_rooms(self.size, data_dir=self.data_dir)
         # A camera knows its focal length: what is enlarged is not as if it
         # had been nearer, which makes published augmentation an approximation
         # that such small images gain nothing from.
@@ -132,9 +133,7 @@ class Config(_experiment.Experiment, Rooms):
     )
 
 
-def run(config: Config) -> Results:
-    """Trains all methods with all seeds; see `_experiment.run`."""
-    return _experiment.run(config)
+run = _experiment.run
 
 
 if __name__ == "__main__":

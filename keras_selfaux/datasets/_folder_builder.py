@@ -8,10 +8,10 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_selfaux._checks import check_count
+from keras_selfaux.datasets._builder import LocalBuilder
 from keras_selfaux.datasets._manual import find_by_hand
 from keras_selfaux.datasets._numbered import Files, split_files
 from keras_selfaux.datasets._pixels import Size
-from keras_selfaux.datasets._quiet import quiet_without_terminal
 
 
 class SizeConfig(tfds.core.BuilderConfig):
@@ -33,35 +33,15 @@ class SizeConfig(tfds.core.BuilderConfig):
         return self.height, self.width
 
 
-class FolderBuilder(tfds.core.GeneratorBasedBuilder):
+class FolderBuilder(LocalBuilder):
     """Prepares `train|test/<kind>/N.*`, example by example in order of N."""
 
     KINDS: ClassVar[Mapping[str, Collection[str]]]
     """The folders and the suffixes of the files in them."""
 
-    def __init__(self, *, config: Any = None, **kwargs: Any) -> None:
-        if isinstance(config, SizeConfig):
-            # TFDS refuses a configuration that has the name of a built-in one
-            # without being that very object.
-            config = self.builder_configs.get(config.name, config)
-        super().__init__(config=config, **kwargs)
-
     @abc.abstractmethod
     def _read_example(self, files: Files) -> dict[str, Any]:
         """Returns one example, or raises a `ValueError` that names a file."""
-
-    def download_and_prepare(self, **kwargs: Any) -> None:
-        """Writes the data once; a second call finds it.
-
-        Args:
-            **kwargs: As in `tfds.core.DatasetBuilder.download_and_prepare`.
-
-        Raises:
-            ValueError: If a file is missing or is not what it should be. No
-                part of the data is kept then.
-        """
-        with quiet_without_terminal():
-            super().download_and_prepare(**kwargs)
 
     def _label_feature(self) -> Any:
         """Returns the feature of one label per pixel."""

@@ -22,7 +22,7 @@ class CosineDistance(keras.losses.Loss):
     than 0.0001 are divided by that instead of their length.
 
     Unlike `keras.losses.CosineSimilarity`, it is positive, as weightings
-    such as `"geometric"` want it, and computed in float32 whatever the
+    such as `"geometric_loss"` want it, and computed in float32 whatever the
     dtype of the predictions.
 
     Args:

@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from examples import _pictures, celeb_a, cityscapes, gloria, nyuv2, rooms
 from examples._image_data import ImageData
+from keras_selfaux import datasets
 from keras_selfaux.architectures import compact_stages
 from keras_selfaux.datasets import Rooms, RoomsConfig, pipeline
 from tests.datasets.folders import (
@@ -62,7 +63,7 @@ def small_rooms(tmp_path_factory, monkeypatch):
             split: builder.as_dataset(split) for split in builder.info.splits
         }
 
-    monkeypatch.setattr(rooms, "load_rooms", load)
+    monkeypatch.setattr(datasets, "load_rooms", load)
     # Few channels, since it is not learning that is tested.
     monkeypatch.setattr(
         rooms, "compact_stages", lambda: compact_stages(4, rates=(1, 2))

@@ -8,14 +8,14 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
 from keras_selfaux._types import Task
+from keras_selfaux.datasets._builder import LocalBuilder
 from keras_selfaux.datasets._manual import find_by_hand
-from keras_selfaux.datasets._quiet import quiet_without_terminal
 from keras_selfaux.datasets.gloria._table import NUM_BANDS, Rows, read_rows
 
 _FILE = "gloria.csv"
 
 
-class Gloria(tfds.core.GeneratorBasedBuilder):
+class Gloria(LocalBuilder):
     """Chlorophyll from the reflectance of water, one task per region.
 
     Examples hold the standardised `reflectance` in 16 bands, the standardised
@@ -43,19 +43,6 @@ class Gloria(tfds.core.GeneratorBasedBuilder):
     sample, and put it into a folder `gloria` in the folder for data fetched by
     hand.
     """
-
-    def download_and_prepare(self, **kwargs: Any) -> None:
-        """Writes the data once; a second call finds it.
-
-        Args:
-            **kwargs: As in `tfds.core.DatasetBuilder.download_and_prepare`.
-
-        Raises:
-            ValueError: If the file is missing or is not what it should be. No
-                part of the data is kept then.
-        """
-        with quiet_without_terminal():
-            super().download_and_prepare(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
         return self.dataset_info_from_configs(

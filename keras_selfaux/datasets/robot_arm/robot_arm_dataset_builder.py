@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_selfaux._checks import error
-from keras_selfaux.datasets._quiet import quiet_without_terminal
+from keras_selfaux.datasets._builder import LocalBuilder
 from keras_selfaux.datasets.robot_arm._kinematics import (
     NUM_ARMS,
     NUM_JOINTS,
@@ -64,7 +64,7 @@ class RobotArmConfig(tfds.core.BuilderConfig):
         self.train_per_task = train_per_task
 
 
-class RobotArm(tfds.core.GeneratorBasedBuilder):
+class RobotArm(LocalBuilder):
     """Inverse kinematics of planar three-joint arms, one task per arm.
 
     Examples hold the standardised end point (`position`), the standardised
@@ -85,22 +85,6 @@ class RobotArm(tfds.core.GeneratorBasedBuilder):
         RobotArmConfig(num_tasks=10),
         RobotArmConfig(num_tasks=100),
     ]
-
-    def __init__(self, *, config: Any = None, **kwargs: Any) -> None:
-        if isinstance(config, RobotArmConfig):
-            # TFDS refuses a configuration that has the name of a built-in one
-            # without being that very object.
-            config = self.builder_configs.get(config.name, config)
-        super().__init__(config=config, **kwargs)
-
-    def download_and_prepare(self, **kwargs: Any) -> None:
-        """Writes the data once; a second call finds it.
-
-        Args:
-            **kwargs: As in `tfds.core.DatasetBuilder.download_and_prepare`.
-        """
-        with quiet_without_terminal():
-            super().download_and_prepare(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
         samples = draw_samples()

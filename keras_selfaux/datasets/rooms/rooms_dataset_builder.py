@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 
 from keras_selfaux._checks import check_count, error
-from keras_selfaux.datasets._quiet import quiet_without_terminal
+from keras_selfaux.datasets._builder import LocalBuilder
 from keras_selfaux.datasets.rooms._draw import draw_scene, generator
 from keras_selfaux.datasets.rooms._render import Picture, render
 from keras_selfaux.datasets.rooms._scene import ROOM_CLASSES, UNLABELLED
@@ -110,7 +110,7 @@ class RoomsConfig(tfds.core.BuilderConfig):
         self.counts = counts
 
 
-class Rooms(tfds.core.GeneratorBasedBuilder):
+class Rooms(LocalBuilder):
     """Rendered rooms with classes, depth and surface normals of every pixel.
 
     Every example shows another room, and has
@@ -142,22 +142,6 @@ class Rooms(tfds.core.GeneratorBasedBuilder):
     BUILDER_CONFIGS = [RoomsConfig(size) for size in SIZES]  # noqa: RUF012
     CLASSES = ROOM_CLASSES
     UNLABELLED = UNLABELLED
-
-    def __init__(self, *, config: Any = None, **kwargs: Any) -> None:
-        if isinstance(config, RoomsConfig):
-            # TFDS refuses a configuration that has the name of a built-in one
-            # without being that very object.
-            config = self.builder_configs.get(config.name, config)
-        super().__init__(config=config, **kwargs)
-
-    def download_and_prepare(self, **kwargs: Any) -> None:
-        """Renders and writes the data once; a second call finds it.
-
-        Args:
-            **kwargs: As in `tfds.core.DatasetBuilder.download_and_prepare`.
-        """
-        with quiet_without_terminal():
-            super().download_and_prepare(**kwargs)
 
     def _info(self) -> tfds.core.DatasetInfo:
         shape = (self.builder_config.height, self.builder_config.width)
