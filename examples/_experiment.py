@@ -64,6 +64,11 @@ class Experiment:
         "or a JSON file such as examples/discover.py writes. stl, the "
         "baseline, keeps its own.",
     )
+    num_shared: int = _runner.setting(
+        -1,
+        "How many of the encoder's stages the tasks share; -1 for half of "
+        "them, rounded up. stl, the baseline, shares none.",
+    )
     export_dir: str = _runner.setting("saved_models", EXPORT_HELP)
 
     def __post_init__(self) -> None:
@@ -74,6 +79,12 @@ class Experiment:
         if self.weighting is not None:
             keras_selfaux.weightings.get(self.weighting)
         keras_selfaux.aggregators.get(self.aggregator)
+        if self.num_shared < -1:
+            raise _runner.error(
+                "`num_shared` must be a number of stages, or -1 for half.",
+                received=f"num_shared={self.num_shared!r}",
+                remedy="Pass 0 or more, or leave it out.",
+            )
         overrides = {self.weighting, self.aggregator, self.auxiliaries}
         overrides.discard(None)
         if overrides and self.method == (BASELINE,):
@@ -95,6 +106,11 @@ class Experiment:
             )
         self.load_graph(self.auxiliaries)  # raises if it does not fit
 
+    @property
+    def paths(self) -> int | str:
+        """How many stages the tasks share, as a `BranchedEncoder` has it."""
+        return "half" if self.num_shared == -1 else self.num_shared
+
     def resolve(self, name: str) -> Method:
         """Returns a method, with the overrides applied to it."""
         method = METHODS[name]
@@ -105,6 +121,7 @@ class Experiment:
             auxiliaries = self.load_graph(auxiliaries)
         return dataclasses.replace(
             method,
+            paths=self.paths,
             auxiliaries=auxiliaries,
             weighting=self.weighting or method.weighting,
             aggregator=self.aggregator or method.aggregator,
@@ -133,7 +150,9 @@ def check_methods(name: str, methods: tuple[str, ...]) -> None:
 def enumerated_graph(config: Config, data: Data) -> Graph:
     """Trains every task alone and every pair; writes gains and graph."""
     folder = pathlib.Path(config.output_dir)
-    gains = _training.enumerate_pairs(config, data, folder / "enumeration")
+    gains = _training.enumerate_pairs(
+        config, data, folder / "enumeration", paths=config.paths
+    )
     gains.to_json(folder / "gains.json")
     graph = gains.graph()
     graph.to_json(folder / "graph.json")

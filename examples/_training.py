@@ -13,11 +13,11 @@ from keras_selfaux.discovery import TransferGains, enumerate_transfer
 
 if __package__:
     from examples import _runner
-    from examples._methods import MULTI_TASK, Method
+    from examples._methods import Method
     from examples._problem import Data, Problem
 else:
     import _runner
-    from _methods import MULTI_TASK, Method
+    from _methods import Method
     from _problem import Data, Problem
 
 Results = dict[str, Any]
@@ -69,6 +69,7 @@ def enumerate_pairs(
     data: Data,
     directory: pathlib.Path,
     strategy: str = "auto",
+    paths: int | str = "half",
 ) -> TransferGains | None:
     """Trains every task alone and every pair.
 
@@ -79,10 +80,12 @@ def enumerate_pairs(
         data: Its data.
         directory: Where the enumeration is kept.
         strategy: As for `enumerate_transfer`.
+        paths: How many stages two tasks share.
     """
+    method = Method(paths=paths)
     num_steps = problem.epochs * data.steps_per_epoch
     return enumerate_transfer(
-        lambda tasks: build_model(problem, MULTI_TASK, tasks, num_steps),
+        lambda tasks: build_model(problem, method, tasks, num_steps),
         problem.tasks,
         data.splits["train"],
         data.splits["validation"],

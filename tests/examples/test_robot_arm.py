@@ -208,6 +208,7 @@ class TestConfig:
             ({"train_per_task": 0}, "`train_per_task` must be an integer"),
             ({"weighting": "none"}, "`weighting` must be a known name"),
             ({"aggregator": "none"}, "`aggregator` must be a known name"),
+            ({"num_shared": -2}, "`num_shared` must be a number of stages"),
             ({"auxiliaries": "some"}, "`auxiliaries` must be all, none or"),
             (
                 {"method": ("stl",), "auxiliaries": "all"},
@@ -224,6 +225,12 @@ class TestConfig:
         keras_selfaux.TransferGraph.complete(["a", "b"]).to_json(path)
         with pytest.raises(ValueError, match=r"must have the tasks arm_0,"):
             tiny(tmp_path, None, auxiliaries=str(path))
+
+    def test_sharing_depth(self, tmp_path):
+        config = tiny(tmp_path, None, num_shared=1)
+        assert config.resolve("stl").paths == 0
+        assert config.resolve("saal_w").paths == 1
+        assert tiny(tmp_path, None).resolve("saal_w").paths == "half"
 
     def test_overrides_leave_the_baseline(self, tmp_path):
         config = tiny(
