@@ -1,6 +1,10 @@
 """The runners on images, on small data in the true format."""
 
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -18,6 +22,8 @@ from tests.datasets.folders import (
     write_gloria,
     write_nyuv2,
 )
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 
 def tiny(folder, **changes):
@@ -230,3 +236,22 @@ class TestImageData:
         images, labels = _pictures.some(data, "test")
         assert images.shape == (4, 1, 2, 1)
         assert labels["number"].numpy()[:, 0].tolist() == [200, 201, 202, 203]
+
+
+@pytest.mark.slow
+def test_command_line_without_data(tmp_path):
+    run = subprocess.run(
+        [
+            sys.executable,
+            str(ROOT / "examples/nyuv2.py"),
+            f"--data_dir={tmp_path}",
+            f"--output_dir={tmp_path}/results",
+        ],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 1
+    assert "Traceback" not in run.stderr
+    assert "error: The data set `nyuv2` has to be fetched by hand" in run.stderr
