@@ -2,6 +2,7 @@
 
 import dataclasses
 import pathlib
+import shutil
 import time
 from typing import Any
 
@@ -196,8 +197,10 @@ def run(config: Config) -> Results:
     results_path = _runner.check_output(config)
     folder = results_path.parent
     _runner.check_plots(config)
-    print_plan(config)
     data = config.load_data()
+    print_plan(config)
+    # Curves of an earlier run would show among the new ones.
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     methods = resolved_methods(config, data)
     exported = next(
         (name for name in PREFERRED if name in config.method), config.method[-1]
@@ -215,6 +218,8 @@ def run(config: Config) -> Results:
                 config, method, name, seed, data, callbacks
             )
             runs.append(result)
+            # Nothing is lost if the next one diverges.
+            _runner.write_json(folder / "runs.json", runs)
             is_best = name == exported and (
                 best_run is None or result["val_loss"] < best_run["val_loss"]
             )
@@ -228,6 +233,7 @@ def run(config: Config) -> Results:
     }
     # Written at once, lest training was for nothing if the rest fails.
     _runner.write_json(results_path, results)
+    (folder / "runs.json").unlink()
     title = f"{config.TITLE}, {_report.over_seeds(config.seeds)}"
     print(_report.table(results["summary"], title, config.directions, BASELINE))
     if config.plots:

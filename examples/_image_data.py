@@ -44,8 +44,9 @@ class ImageData:
         }
         self.steps_per_epoch = math.ceil(count / batch_size)
         self.splits = {
+            # The seed is the data's own: an enumeration sets Keras's later.
             "train": self._batches(
-                "train", shuffle=True, augmentation=augmentation
+                "train", shuffle=True, augmentation=augmentation, seed=0
             ),
             "validation": self.held_out("validation"),
             "test": self.held_out("test"),

@@ -139,6 +139,16 @@ class Problem(_runner.Settings, abc.ABC):
             for task, spec in self.specs.items()
         }
 
+    def rmse(self, logs: Mapping[str, float]) -> Scores:
+        """Returns root mean squared errors, for losses that are squares.
+
+        A task's loss is its squared error, pooled over samples.
+        """
+        return {
+            task: {"rmse": math.sqrt(logs[f"{task}_loss"])}
+            for task in self.tasks
+        }
+
     def load_graph(self, path: str) -> keras_selfaux.TransferGraph:
         """Reads a graph from a JSON file, which must be of these tasks.
 

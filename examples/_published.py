@@ -96,6 +96,17 @@ class DeepLabProblem(ImageProblem, abc.ABC):
         True, "Whether to keep all images in memory."
     )
 
+    def __post_init__(self) -> None:
+        """Checks the values."""
+        super().__post_init__()
+        if self.height % 8 or self.width % 8:
+            raise _runner.error(
+                "`height` and `width` must be multiples of 8, by which the "
+                "network makes features smaller.",
+                received=f"height={self.height!r}, width={self.width!r}",
+                remedy="Pass multiples of 8.",
+            )
+
     @property
     def input_shape(self) -> tuple[int | None, ...]:
         """A batch of images."""
@@ -118,7 +129,11 @@ class DeepLabProblem(ImageProblem, abc.ABC):
     def stages(self) -> list[keras.layers.Layer]:
         """Returns ResNet-50 in five stages, of output stride 8."""
         return resnet50_stages(
-            8, weights=self.weights, blocks=self.blocks, filters=self.filters
+            8,
+            weights=self.weights,
+            blocks=self.blocks,
+            filters=self.filters,
+            pipeline_images=self.weights is not None,
         )
 
     def head(self, num_outputs: int) -> keras.layers.Layer:

@@ -53,12 +53,17 @@ def summarize(
         shared = [seed for seed in of_seeds if seed in alone]
         if name == baseline or not shared:
             continue
-        changes = [
-            metrics.task_changes(
-                of_seeds[seed]["scores"], alone[seed]["scores"], directions
-            )
-            for seed in shared
-        ]
+        try:
+            changes = [
+                metrics.task_changes(
+                    of_seeds[seed]["scores"], alone[seed]["scores"], directions
+                )
+                for seed in shared
+            ]
+        except ValueError as problem:
+            # After a short run, a score of the baseline may well be 0.
+            print(f"No changes of {name}: {problem}", flush=True)
+            continue
         summary[name]["changes"] = over_runs(changes)
         summary[name]["delta_m"] = _spread(
             [statistics.fmean(of_run.values()) for of_run in changes]
@@ -187,6 +192,11 @@ def draw(summary: Results, exported: Results, folder: pathlib.Path) -> None:
     tasks = list(exported["task_weights"])
     _runner.save_figure(plots.plot_task_weights(weights, tasks), path)
     print(f"Drew {path}")
+    draw_changes(summary, folder / "task_changes.png")
+
+
+def draw_changes(summary: Results, path: pathlib.Path) -> None:
+    """Draws the changes against the baseline, if there are any."""
     changes = {
         name: {
             task: spread["mean"]
@@ -198,6 +208,5 @@ def draw(summary: Results, exported: Results, folder: pathlib.Path) -> None:
         if "changes" in of
     }
     if changes:
-        path = folder / "task_changes.png"
         _runner.save_figure(plots.plot_task_changes(changes), path)
         print(f"Drew {path}")

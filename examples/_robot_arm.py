@@ -2,21 +2,21 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
 from typing import ClassVar
 
 import keras
 
+from keras_selfaux.architectures import mlp_stages
 from keras_selfaux.datasets import RobotArmConfig, load_robot_arm
 
 if __package__:
     from examples import _runner
     from examples._array_data import ArrayData
-    from examples._problem import Problem, Scores, TaskSpec
+    from examples._problem import Problem, TaskSpec
 else:
     import _runner
     from _array_data import ArrayData
-    from _problem import Problem, Scores, TaskSpec
+    from _problem import Problem, TaskSpec
 
 NUM_ANGLES = 3
 NUM_INPUTS = 2
@@ -72,17 +72,9 @@ class RobotArm(Problem):
 
     def stages(self) -> list[keras.layers.Layer]:
         """Returns three dense layers."""
-        return [keras.layers.Dense(UNITS, "relu") for _ in range(NUM_STAGES)]
+        return mlp_stages((UNITS,) * NUM_STAGES)
 
-    def scores(self, logs: Mapping[str, float]) -> Scores:
-        """Returns the errors of the arms.
-
-        A task's loss is its squared error, pooled over samples and angles.
-        """
-        return {
-            task: {"rmse": math.sqrt(logs[f"{task}_loss"])}
-            for task in self.tasks
-        }
+    scores = Problem.rmse
 
 
 def head() -> keras.layers.Layer:

@@ -65,8 +65,8 @@ class Settings:
     )
     demo: bool = setting(
         False,
-        "A shortened run that shows the way in about two minutes on two "
-        "cores. It may replace the results of an earlier demo.",
+        "A shortened run that shows the way. It may replace the results of "
+        "an earlier demo.",
     )
     verbose: bool = setting(True, "Whether to show how training proceeds.")
 

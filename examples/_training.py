@@ -1,5 +1,6 @@
 """Training and enumeration, for any problem and method."""
 
+import dataclasses
 import math
 import pathlib
 import time
@@ -21,6 +22,20 @@ else:
     from _problem import Data, Problem
 
 Results = dict[str, Any]
+
+OF_NO_CONCERN = (
+    "output_dir",
+    "export_dir",
+    "method",
+    "weighting",
+    "aggregator",
+    "auxiliaries",
+    "strategy",
+    "threshold",
+    "standard_errors",
+    "every_n_steps",
+)
+"""Settings of runners that an enumeration does not depend on."""
 
 
 def build_model(
@@ -83,6 +98,7 @@ def enumerate_pairs(
         paths: How many stages two tasks share.
     """
     method = Method(paths=paths)
+    claim_enumeration(problem, directory)
     num_steps = problem.epochs * data.steps_per_epoch
     return enumerate_transfer(
         lambda tasks: build_model(problem, method, tasks, num_steps),
@@ -97,6 +113,18 @@ def enumerate_pairs(
         overwrite=problem.overwrite,
         verbose=problem.verbose,
     )
+
+
+def claim_enumeration(problem: Problem, directory: pathlib.Path) -> None:
+    """Raises if a folder has an enumeration with other settings.
+
+    `enumerate_transfer` cannot tell images from others of the same form.
+
+    Raises:
+        FileExistsError: If it does.
+    """
+    claimed = dataclasses.replace(problem, output_dir=str(directory))
+    _runner.claim_output(claimed, OF_NO_CONCERN)
 
 
 def train(

@@ -51,7 +51,7 @@ class CelebA(_published.ImageProblem):
         CELEB_A_ATTRIBUTES, "Attributes, separated by commas, or all."
     )
     fraction: float = _runner.setting(
-        0.1, "How much of the data to take, above 0 and up to 1."
+        0.1, "How much of the training data to take, above 0 and up to 1."
     )
     size: int = _runner.setting(
         64, "Height and width that images are resized to, in pixels."
@@ -129,7 +129,11 @@ class Config(_experiment.Experiment, CelebA):
         ValueError: If a value is out of its range.
     """
 
-    DEMO: ClassVar[dict[str, Any]] = {"epochs": 1, "seeds": (0,)}
+    DEMO: ClassVar[dict[str, Any]] = {
+        "epochs": 1,
+        "seeds": (0,),
+        "method": ("mtl",),
+    }
 
     output_dir: str = _runner.setting(
         "results/celeb_a", "Folder for results.json and the pictures."

@@ -81,7 +81,11 @@ class Config(_experiment.Experiment, Cityscapes):
         ValueError: If a value is out of its range.
     """
 
-    DEMO: ClassVar[dict[str, Any]] = {"epochs": 1, "seeds": (0,)}
+    DEMO: ClassVar[dict[str, Any]] = {
+        "epochs": 1,
+        "seeds": (0,),
+        "method": ("mtl",),
+    }
 
     output_dir: str = _runner.setting(
         "results/cityscapes", "Folder for results.json and the pictures."

@@ -15,6 +15,7 @@ import dataclasses
 import json
 import os
 import pathlib
+import shutil
 import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -57,6 +58,17 @@ DATASETS: dict[str, type[Problem]] = {
     "gloria": Gloria,
 }
 
+OVERRIDES = (
+    "epochs",
+    "batch_size",
+    "learning_rate",
+    "size",
+    "weights",
+    "data_dir",
+    "manual_dir",
+)
+"""Settings that are handed on to the data sets that have them."""
+
 MOST_COLUMNS = 12
 """Of scores in a table: where there are more, only means over tasks."""
 
@@ -91,6 +103,9 @@ class Config(_runner.Settings):
     size: str | None = _runner.setting(
         None, "Height and width of the images of rooms, such as 96x128."
     )
+    weights: str | None = _runner.setting(
+        None, "Weights to start from on nyuv2 and cityscapes, as they say."
+    )
     data_dir: str | None = _runner.setting(
         None,
         "Where TensorFlow Datasets keeps its data; ~/tensorflow_datasets if "
@@ -115,23 +130,17 @@ class Config(_runner.Settings):
                 remedy="Pass names separated by commas.",
             )
         for name in self.datasets:
-            if name != "gloria":  # which has to read its table first
-                self.problem(name)  # raises if a value does not fit
+            self.problem(name)  # raises if a value does not fit
 
     def problem(self, name: str) -> Problem:
         """Returns a data set with the recipe to train on it."""
         kind = DATASETS[name]
         known = {field.name for field in dataclasses.fields(kind)}
+        if name != "rooms":
+            known.discard("size")
         chosen = {
             field: getattr(self, field)
-            for field in (
-                "epochs",
-                "batch_size",
-                "learning_rate",
-                "size",
-                "data_dir",
-                "manual_dir",
-            )
+            for field in OVERRIDES
             if getattr(self, field) and field in known
         }
         return kind(
@@ -153,18 +162,33 @@ def run(config: Config) -> dict[str, Results]:
 
     Raises:
         FileExistsError: If there are runs with other settings.
-        RuntimeError: If training diverged.
+        ImportError: If pictures are wanted and Matplotlib is missing.
+        RuntimeError: If training diverged in every run on a data set. Single
+            ones that do are left out, and tried again the next time.
     """
+    _runner.check_plots(config)
     results = {}
     for name in config.datasets:
         problem = config.problem(name)
         folder = pathlib.Path(problem.output_dir)
-        _runner.claim_output(
-            dataclasses.replace(problem, overwrite=config.overwrite),
-            ("seeds", "output_dir", "manual_dir"),
-        )
+        if config.overwrite:
+            forget(folder)
+        _runner.claim_output(problem, ("seeds", "output_dir", "manual_dir"))
         results[name] = compare(config, name, problem, folder)
     return results
+
+
+def forget(folder: pathlib.Path) -> None:
+    """Removes what an earlier comparison has written.
+
+    All of it at once: with a run or an enumeration of other settings among
+    the new ones, a table would compare what cannot be compared.
+    """
+    for part in ("runs", *(path.name for path in folder.glob("enumeration_*"))):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    files = ("config.json", "results.json", "table.txt", "table.md")
+    for name in (*files, "changes.png"):
+        (folder / name).unlink(missing_ok=True)
 
 
 def compare(
@@ -173,16 +197,24 @@ def compare(
     """Trains all methods on one data set with all seeds."""
     start = time.perf_counter()
     data = problem.load_data()
-    runs = []
+    runs, failures = [], []
     for seed in config.seeds:
         for method in config.methods:
             path = folder / "runs" / f"{method}_{seed}.json"
-            if not path.exists() or config.overwrite:
+            if not path.exists():
                 own = dataclasses.replace(problem, seeds=(seed,))
                 resolved = with_graph(METHODS[method], own, data)
-                _, result = _training.train(own, resolved, method, seed, data)
-                _runner.write_json(path, result)
+                try:
+                    result = _training.train(own, resolved, method, seed, data)
+                except RuntimeError as problem_of_run:
+                    # The others are worth having all the same.
+                    failures.append(str(problem_of_run))
+                    print(f"failed: {failures[-1]}", flush=True)
+                    continue
+                _runner.write_json(path, result[1])
             runs.append(json.loads(path.read_text("utf-8")))
+    if not runs:
+        raise RuntimeError(f"No run on {name} ended well. {failures[0]}")
     summary = _report.summarize(runs, BASELINE, problem.directions)
     results = {
         "dataset": name,
@@ -190,8 +222,11 @@ def compare(
         "versions": _runner.versions(),
         "summary": summary,
         "runs": runs,
+        "failures": failures,
     }
     _runner.write_json(folder / "results.json", results)
+    if config.plots:
+        _report.draw_changes(summary, folder / "changes.png")
     rows = table(summary, problem)
     title = f"{problem.TITLE} on {name}, {_report.over_seeds(config.seeds)}"
     note = "↑ higher is better, ↓ lower is better; Δm (%) against stl."

@@ -10,9 +10,7 @@ The recipe is that of RobotArm: three dense layers, two of them shared, Adam,
 
 import dataclasses
 import functools
-import math
 import os
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -25,13 +23,13 @@ from keras_selfaux.datasets import load_gloria
 if __package__:
     from examples import _experiment, _published, _runner
     from examples._array_data import ArrayData
-    from examples._problem import Problem, Scores, TaskSpec
+    from examples._problem import Problem, TaskSpec
 else:
     import _experiment
     import _published
     import _runner
     from _array_data import ArrayData
-    from _problem import Problem, Scores, TaskSpec
+    from _problem import Problem, TaskSpec
 
 NUM_BANDS = 16
 
@@ -68,12 +66,7 @@ class Gloria(Problem):
         """Returns three dense layers."""
         return mlp_stages()
 
-    def scores(self, logs: Mapping[str, float]) -> Scores:
-        """Returns the errors of the regions, from their squares."""
-        return {
-            task: {"rmse": math.sqrt(logs[f"{task}_loss"])}
-            for task in self.tasks
-        }
+    scores = Problem.rmse
 
 
 # The tasks are asked for often, and reading takes a second.

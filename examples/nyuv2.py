@@ -70,7 +70,11 @@ class Config(_experiment.Experiment, NYUv2):
         ValueError: If a value is out of its range.
     """
 
-    DEMO: ClassVar[dict[str, Any]] = {"epochs": 1, "seeds": (0,)}
+    DEMO: ClassVar[dict[str, Any]] = {
+        "epochs": 1,
+        "seeds": (0,),
+        "method": ("mtl",),
+    }
 
     output_dir: str = _runner.setting(
         "results/nyuv2", "Folder for results.json and the pictures."

@@ -78,7 +78,9 @@ def run(config: Config) -> Results:
     _runner.check_plots(config)
     folder = _runner.claim_output(config)
     path = folder / "results.json"
-    runs = [] if config.overwrite else runs_so_far(path)
+    if config.overwrite:
+        path.unlink(missing_ok=True)
+    runs = runs_so_far(path)
     finished = {(r["setting"], r["num_shared"], r["seed"]) for r in runs}
     data = config.load_data()
     for seed in config.seeds:
@@ -114,7 +116,8 @@ def runs_so_far(path: pathlib.Path) -> list[Results]:
     if not path.exists():
         return []
     runs: list[Results] = json.loads(path.read_text("utf-8"))["runs"]
-    return runs
+    # Those of earlier versions have other fields, and are made anew.
+    return [run for run in runs if "scores" in run]
 
 
 def changes_by_depth(runs: list[Results]) -> dict[str, dict[int, list[float]]]:

@@ -59,18 +59,26 @@ def check_blocks(blocks: Sequence[int]) -> None:
         )
 
 
-def stem(filters: int, channels: int, **settings: Any) -> keras.Model:
+def stem(
+    filters: int,
+    channels: int,
+    preprocessing: Sequence[keras.layers.Layer] = (),
+    **settings: Any,
+) -> keras.Model:
     """Returns the first stage: features at a quarter of the resolution.
 
     Args:
         filters: Number of channels of the features.
         channels: Number of channels of the images.
+        preprocessing: Layers that the images go through first.
         **settings: Further arguments of the convolution.
     """
     check_count("filters", filters, least=1)
     check_count("channels", channels, least=1)
-    images = keras.Input((None, None, channels))
-    x = keras.layers.ZeroPadding2D(3, name="conv1_pad")(images)
+    images = x = keras.Input((None, None, channels))
+    for layer in preprocessing:
+        x = layer(x)
+    x = keras.layers.ZeroPadding2D(3, name="conv1_pad")(x)
     x = keras.layers.Conv2D(
         filters, 7, strides=2, name="conv1_conv", **settings
     )(x)

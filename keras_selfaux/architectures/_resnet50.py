@@ -20,6 +20,10 @@ from keras_selfaux.layers import DilatedConv2D
 _BLOCKS = (3, 4, 6, 3)
 _FILTERS = 64
 
+# What the published weights expect to be subtracted, for bytes of red, green
+# and blue: the means over ImageNet's images.
+_MEANS = (123.68, 116.779, 103.939)
+
 
 def resnet50_stages(
     output_stride: int = 8,
@@ -28,6 +32,7 @@ def resnet50_stages(
     blocks: Sequence[int] = _BLOCKS,
     filters: int = _FILTERS,
     channels: int = 3,
+    pipeline_images: bool = False,
 ) -> list[keras.Model]:
     """Returns ResNet-50 as five stages for a `layers.BranchedEncoder`.
 
@@ -53,6 +58,10 @@ def resnet50_stages(
         filters: Number of channels of the stem; the groups have 4, 8, 16
             and 32 times as many. Defaults to 64.
         channels: Number of channels of the images. Defaults to 3.
+        pipeline_images: Whether images are as `datasets.pipeline` gives them,
+            red first and from -1 to 1, and not preprocessed as
+            `keras.applications.ResNet50` takes them. The first stage then
+            turns the one into the other. Defaults to `False`.
 
     Returns:
         A list of five functional models, from images
@@ -70,12 +79,19 @@ def resnet50_stages(
 
     Raises:
         ValueError: If `output_stride` is not 8, 16 or 32, if there are not
-            four groups, if a number is not a positive integer, or if
-            `weights` are given for another network than ResNet-50.
+            four groups, if a number is not a positive integer, if `weights`
+            are given for another network than ResNet-50, or if
+            `pipeline_images` have other than three channels.
     """
     groups = list(groups_of(output_stride))
     check_blocks(blocks)
-    stages = [stem(filters, channels)]
+    if pipeline_images and channels != 3:
+        raise error(
+            "`pipeline_images` are red, green and blue.",
+            received=f"channels={channels}",
+            remedy="Leave `channels` at 3, or preprocess the images yourself.",
+        )
+    stages = [stem(filters, channels, _rescaling() if pipeline_images else ())]
     for number, (count, group) in enumerate(zip(blocks, groups, strict=True)):
         shape = stages[-1].output.shape[1:]
         width = filters * 2**number
@@ -89,8 +105,14 @@ def resnet50_stages(
                 f"channels={channels}",
                 remedy="Leave these arguments at their defaults.",
             )
-        _load(stages, weights)
+        _load(stages, weights, flips=pipeline_images)
     return stages
+
+
+def _rescaling() -> list[keras.layers.Layer]:
+    """Returns what turns images from -1 to 1 into bytes less their means."""
+    offsets = [127.5 - mean for mean in _MEANS]
+    return [keras.layers.Rescaling(127.5, offsets, name="conv1_rescaling")]
 
 
 def _group(
@@ -143,10 +165,20 @@ def _block(
     return keras.layers.Activation("relu", name=f"{name}_out")(x)
 
 
-def _load(stages: Sequence[keras.Model], weights: Any) -> None:
-    """Copies weights from Keras's ResNet-50, layer by layer."""
+def _load(stages: Sequence[keras.Model], weights: Any, *, flips: bool) -> None:
+    """Copies weights from Keras's ResNet-50, layer by layer.
+
+    Args:
+        stages: Where to.
+        weights: Where from.
+        flips: Whether images come red first; the weights want blue first.
+    """
     source = keras.applications.ResNet50(include_top=False, weights=weights)
     for stage in stages:
         for layer in stage.layers:
             if layer.weights:
                 layer.set_weights(source.get_layer(layer.name).get_weights())
+    if flips:
+        first = stages[0].get_layer("conv1_conv")
+        kernel, bias = first.get_weights()
+        first.set_weights([kernel[:, :, ::-1], bias])

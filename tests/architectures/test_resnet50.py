@@ -36,6 +36,13 @@ def test_weights_of_keras_give_its_features(tmp_path) -> None:
     np.testing.assert_allclose(apply(ours, x), theirs(x), rtol=1e-5, atol=1e-5)
     assert len(ours) == 5
     assert sum(stage.count_params() for stage in ours) == theirs.count_params()
+    # Bytes, as the published weights take them and as the pipeline gives them.
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 64, 96, 3))
+    preprocess = keras.applications.resnet.preprocess_input
+    wanted = theirs(preprocess(pixels.astype("float32")))
+    ours = resnet50_stages(32, weights=path, pipeline_images=True)
+    found = apply(ours, (pixels / 127.5 - 1).astype("float32"))
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("output_stride", [8, 16])
@@ -63,6 +70,10 @@ def test_channels_may_be_other_than_three() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (
+            {"channels": 4, "pipeline_images": True},
+            "`pipeline_images` are red, green and blue",
+        ),
         ({"output_stride": 4}, "`output_stride` must be one of"),
         ({"blocks": (1, 1, 1)}, "`blocks` must give the number of blocks"),
         (

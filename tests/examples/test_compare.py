@@ -106,6 +106,56 @@ def test_refuses_other_settings(tmp_path, data_dir, trained):
     assert len(trained) == 6
 
 
+def test_overwriting_leaves_nothing_of_the_old_runs(
+    tmp_path, data_dir, trained, monkeypatch
+):
+    compare.run(tiny(tmp_path, data_dir))
+    old = tmp_path / "robot_arm/enumeration_0"
+    old.mkdir()
+
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    other = tiny(tmp_path, data_dir, epochs=3)
+    with monkeypatch.context() as patch:
+        patch.setattr(_training, "train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            compare.run(dataclasses.replace(other, overwrite=True))
+    assert not old.exists()
+    assert not (tmp_path / "robot_arm/results.json").exists()
+    compare.run(other)  # goes on, and takes nothing for finished
+    assert len(trained) == 12
+
+
+def test_a_run_that_diverges_is_left_out(
+    tmp_path, data_dir, trained, monkeypatch, capsys
+):
+    def train(problem, method, name, seed, data, train=_training.train):
+        if (name, seed) == ("mtl", 1):
+            raise RuntimeError("Training 'mtl' with seed 1 diverged.")
+        return train(problem, method, name, seed, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_training, "train", train)
+        results = compare.run(tiny(tmp_path, data_dir))["robot_arm"]
+    assert results["failures"] == ["Training 'mtl' with seed 1 diverged."]
+    assert results["summary"]["mtl"]["delta_m"]["std"] is None
+    assert results["summary"]["saal_w"]["delta_m"]["std"] is not None
+    assert "failed: Training 'mtl'" in capsys.readouterr().out
+    again = compare.run(tiny(tmp_path, data_dir))["robot_arm"]
+    assert again["failures"] == []
+    assert trained[-1] == ("mtl", 1)
+
+
+def test_nothing_but_failures(tmp_path, data_dir, monkeypatch):
+    def train(*arguments):
+        raise RuntimeError("Training diverged.")
+
+    monkeypatch.setattr(_training, "train", train)
+    with pytest.raises(RuntimeError, match="No run on robot_arm ended well"):
+        compare.run(tiny(tmp_path, data_dir))
+
+
 def test_each_seed_has_an_enumeration_of_its_own(
     tmp_path, data_dir, trained, monkeypatch
 ):
@@ -183,7 +233,7 @@ def test_runners_have_the_recipe_of_their_problem(runner, problem):
 
 def test_overrides_reach_the_problems_that_have_them():
     config = compare.Config(
-        datasets=("rooms", "nyuv2"),
+        datasets=("rooms", "nyuv2", "celeb_a"),
         epochs=7,
         batch_size=3,
         learning_rate=0.5,
@@ -191,14 +241,16 @@ def test_overrides_reach_the_problems_that_have_them():
         manual_dir="there",
         data_dir="here",
     )
-    rooms, nyuv2 = (config.problem(name) for name in config.datasets)
-    for problem in (rooms, nyuv2):
+    problems = [config.problem(name) for name in config.datasets]
+    rooms, nyuv2, celeb_a = problems
+    for problem in problems:
         assert problem.epochs == 7
         assert problem.batch_size == 3
         assert problem.learning_rate == 0.5
         assert problem.data_dir == "here"
     assert rooms.size == "96x128"
-    assert nyuv2.manual_dir == "there"
+    assert nyuv2.manual_dir == celeb_a.manual_dir == "there"
+    assert celeb_a.size == 64
 
 
 @pytest.mark.parametrize(
@@ -210,6 +262,10 @@ def test_overrides_reach_the_problems_that_have_them():
         ({"methods": ("mtl", "saal")}, "`methods` must be names from"),
         ({"datasets": ("rooms",), "size": "9x9"}, "`size` must be one of"),
         ({"epochs": -1}, "`epochs` must be a positive number"),
+        (
+            {"datasets": ("gloria",), "learning_rate": -1.0},
+            "`learning_rate` must be a positive number",
+        ),
     ],
 )
 def test_refuses(tmp_path, changes, message):

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from examples import _pictures, celeb_a, cityscapes, gloria, nyuv2, rooms
+from examples import (
+    _pictures,
+    _training,
+    celeb_a,
+    cityscapes,
+    gloria,
+    nyuv2,
+    rooms,
+)
 from examples._image_data import ImageData
 from keras_selfaux import datasets
 from keras_selfaux.architectures import compact_stages
@@ -173,6 +181,20 @@ def test_missing_data_say_where_they_belong(runner, tmp_path):
     with pytest.raises(ValueError, match="manual") as raised:
         runner.run(config)
     assert str(tmp_path) in str(raised.value)
+
+
+@pytest.mark.parametrize("runner", [nyuv2, cityscapes])
+def test_sizes_that_the_network_cannot_restore(runner):
+    with pytest.raises(ValueError, match=r"multiples of 8.*height=100"):
+        runner.Config(height=100)
+
+
+def test_another_enumeration_is_not_gone_on_with(tmp_path):
+    folder = tmp_path / "enumeration"
+    _training.claim_enumeration(rooms.Config(augment=True), folder)
+    _training.claim_enumeration(rooms.Config(method=("saal_e",)), folder)
+    with pytest.raises(FileExistsError, match="a run with another augment"):
+        _training.claim_enumeration(rooms.Config(augment=False), folder)
 
 
 class TestCelebAConfig:

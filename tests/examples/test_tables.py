@@ -71,3 +71,11 @@ def test_table_of_several_metrics():
     assert "seg miou ↑" in labels
     assert "depth error ↓" in labels
     assert any(line.split() == ["Δm", "(%)", "-", "+5.00"] for line in lines)
+
+
+def test_a_baseline_of_zero_has_no_changes(capsys):
+    runs = [run("stl", 0, 0.0, 1.0), run("mtl", 0, 0.6, 1.1)]
+    summary = _report.summarize(runs, "stl", DIRECTIONS)
+    assert "delta_m" not in summary["mtl"]
+    assert "No changes of mtl" in capsys.readouterr().out
+    assert "Δm" not in _report.table(summary, "Scores", DIRECTIONS, "stl")
