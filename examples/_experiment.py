@@ -197,6 +197,8 @@ def run(config: Config) -> Results:
     results_path = _runner.check_output(config)
     folder = results_path.parent
     _runner.check_plots(config)
+    # Where there is no terminal, TensorFlow Datasets says nothing itself.
+    print("Loading the data, which are prepared on first use ...", flush=True)
     data = config.load_data()
     print_plan(config)
     # Curves of an earlier run would show among the new ones.
