@@ -21,14 +21,10 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 import keras_selfaux
+from keras_selfaux._checks import UsageError, error
 
 _LINES_WITHOUT_TERMINAL = 10
 _SECONDS_BETWEEN_REFRESHES = 0.2
-
-
-def error(wrong: str, *, received: Any, remedy: str) -> ValueError:
-    """Returns a `ValueError` in the form of the package's own messages."""
-    return ValueError(f"{wrong} Received: {received}. {remedy}")
 
 
 def setting(
@@ -117,12 +113,7 @@ def main(config_class: type[Config], run: Callable[[Config], Any]) -> None:
         # What a user can mend needs no traceback.
         try:
             run(config)
-        except (FileExistsError, ImportError) as problem:
-            sys.exit(f"error: {problem}")
-        except ValueError as problem:
-            # The package's own messages say how; others are bugs.
-            if " Received: " not in str(problem):
-                raise
+        except (FileExistsError, ImportError, UsageError) as problem:
             sys.exit(f"error: {problem}")
 
     app.run(run_from_flags)

@@ -9,9 +9,13 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 
-def error(wrong: str, *, received: Any, remedy: str) -> ValueError:
+class UsageError(ValueError):
+    """What whoever called can mend: the message says how."""
+
+
+def error(wrong: str, *, received: Any, remedy: str) -> UsageError:
     """Returns a `ValueError` in the package's one form of message."""
-    return ValueError(f"{wrong} Received: {received}. {remedy}")
+    return UsageError(f"{wrong} Received: {received}. {remedy}")
 
 
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:

@@ -7,6 +7,8 @@ Panoptic Parts data sets.
 import numpy as np
 from numpy.typing import NDArray
 
+from keras_selfaux.datasets._label_kinds import MISSING_CLASS
+
 CITYSCAPES_CLASSES = (
     "road",
     "sidewalk",
@@ -42,8 +44,6 @@ CITYSCAPES_PARTS = (
     "chassis",
 )
 
-_UNLABELLED = 255
-
 _NO_ID = -1
 _HIGHEST_ID = 33
 
@@ -59,7 +59,7 @@ _VEHICLE_PARTS = 5
 
 def known_classes(ids: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Returns where ids of classes are such as `train_classes` takes."""
-    return np.isin(ids, [*range(_NO_ID, _HIGHEST_ID + 1), _UNLABELLED])
+    return np.isin(ids, [*range(_NO_ID, _HIGHEST_ID + 1), MISSING_CLASS])
 
 
 def train_classes(ids: NDArray[np.int64]) -> NDArray[np.uint8]:
@@ -72,7 +72,7 @@ def train_classes(ids: NDArray[np.int64]) -> NDArray[np.uint8]:
     Returns:
         An index into `CITYSCAPES_CLASSES`, or 255 for all other ids.
     """
-    table = np.full(256, _UNLABELLED, np.uint8)
+    table = np.full(256, MISSING_CLASS, np.uint8)
     table[list(_TRAIN_IDS)] = np.arange(len(_TRAIN_IDS))
     return table[ids]
 
@@ -123,7 +123,7 @@ def part_classes(ids: NDArray[np.int64]) -> NDArray[np.uint8]:
     unknown = not_labelled | ((is_human | is_vehicle) & (part == 0))
     parts = np.select(
         [unknown, is_human, is_vehicle],
-        [_UNLABELLED, part, part + _HUMAN_PARTS],
+        [MISSING_CLASS, part, part + _HUMAN_PARTS],
         0,
     )
     return parts.astype(np.uint8)

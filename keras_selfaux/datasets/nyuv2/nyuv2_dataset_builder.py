@@ -8,6 +8,7 @@ import tensorflow_datasets as tfds
 from numpy.typing import NDArray
 
 from keras_selfaux.datasets._folder_builder import FolderBuilder, SizeConfig
+from keras_selfaux.datasets._label_kinds import MISSING_CLASS
 from keras_selfaux.datasets._numbered import Files
 from keras_selfaux.datasets._pixels import (
     check_size,
@@ -32,8 +33,6 @@ NYUV2_CLASSES = (
     "wall",
     "window",
 )
-
-_UNLABELLED = 255
 
 
 class NYUv2Config(SizeConfig):
@@ -115,7 +114,7 @@ def _to_seg(array: Array, path: Any) -> NDArray[np.uint8]:
         f"classes from 0 to {highest}, or -1",
         lambda labels: (labels >= -1) & (labels <= highest),
     )
-    seg = np.where(labels < 0, _UNLABELLED, labels).astype(np.uint8)
+    seg = np.where(labels < 0, MISSING_CLASS, labels).astype(np.uint8)
     return seg[..., np.newaxis]
 
 
