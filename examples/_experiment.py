@@ -23,11 +23,6 @@ else:
 PREFERRED = ("saal_w", "saal_ew", "saal_e")
 """Which method's model is exported: the first of these that was trained."""
 
-METHOD_HELP = f"Methods, separated by commas, from {', '.join(METHODS)}."
-EXPORT_HELP = (
-    "Folder for the exported model; it is written into the next free version "
-    "number below."
-)
 
 Results = dict[str, Any]
 Graph = keras_selfaux.TransferGraph
@@ -47,7 +42,7 @@ class Experiment:
 
     method: tuple[str, ...] = _runner.setting(
         ("stl", "mtl", "saal_e", "saal_w", "saal_ew"),
-        METHOD_HELP,
+        f"Methods, separated by commas, from {', '.join(METHODS)}.",
     )
     weighting: str | None = _runner.setting(
         None,
@@ -70,7 +65,11 @@ class Experiment:
         "How many of the encoder's stages the tasks share; -1 for half of "
         "them, rounded up. stl, the baseline, shares none.",
     )
-    export_dir: str = _runner.setting("saved_models", EXPORT_HELP)
+    export_dir: str = _runner.setting(
+        "saved_models",
+        "Folder for the exported model; it is written into the next free "
+        "version number below.",
+    )
 
     def __post_init__(self) -> None:
         """Checks the values."""
@@ -131,6 +130,42 @@ class Experiment:
 
 class Config(Experiment, Problem):
     """Stands for the settings of any runner that compares methods."""
+
+
+def config_class(
+    problem: type[Problem], name: str, demo: dict[str, Any], **defaults: Any
+) -> type[Config]:
+    """Returns the settings of a runner on a problem; each is a flag.
+
+    Args:
+        problem: The problem.
+        name: What the folders of results and exports are called.
+        demo: What `--demo` sets.
+        **defaults: Further settings that start from another value.
+    """
+    defaults["output_dir"] = f"results/{name}"
+    defaults["export_dir"] = f"saved_models/{name}"
+    known = {
+        f.name: f
+        for kind in (problem, Experiment)
+        for f in dataclasses.fields(kind)
+    }
+    fields = [
+        (
+            field,
+            known[field].type,
+            dataclasses.field(default=value, metadata=known[field].metadata),
+        )
+        for field, value in defaults.items()
+    ]
+    return dataclasses.make_dataclass(
+        "Config",
+        fields,
+        bases=(Experiment, problem),
+        namespace={"DEMO": demo, "__doc__": f"The settings of {name}.py."},
+        frozen=True,
+        kw_only=True,
+    )
 
 
 def check_methods(name: str, methods: tuple[str, ...]) -> None:

@@ -11,7 +11,7 @@ tenth of the data, SGD, 25 epochs in batches of 512.
 
 import dataclasses
 import os
-from typing import Any, ClassVar
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -121,28 +121,11 @@ class CelebA(_published.ImageProblem):
         return resnet18_stages(blocks=self.blocks, filters=self.filters)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(_experiment.Experiment, CelebA):
-    """The settings of a run; each is a flag.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    DEMO: ClassVar[dict[str, Any]] = {
-        "epochs": 1,
-        "seeds": (0,),
-        "method": ("mtl",),
-    }
-
-    output_dir: str = _runner.setting(
-        "results/celeb_a", "Folder for results.json and the pictures."
-    )
-    export_dir: str = _runner.setting(
-        "saved_models/celeb_a", _experiment.EXPORT_HELP
-    )
-
-
+Config = _experiment.config_class(
+    CelebA,
+    "celeb_a",
+    demo={"epochs": 1, "seeds": (0,), "method": ("mtl",)},
+)
 run = _experiment.run
 
 

@@ -13,7 +13,7 @@ GPU.
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -73,28 +73,11 @@ class Cityscapes(DeepLabProblem):
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(_experiment.Experiment, Cityscapes):
-    """The settings of a run; each is a flag.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    DEMO: ClassVar[dict[str, Any]] = {
-        "epochs": 1,
-        "seeds": (0,),
-        "method": ("mtl",),
-    }
-
-    output_dir: str = _runner.setting(
-        "results/cityscapes", "Folder for results.json and the pictures."
-    )
-    export_dir: str = _runner.setting(
-        "saved_models/cityscapes", _experiment.EXPORT_HELP
-    )
-
-
+Config = _experiment.config_class(
+    Cityscapes,
+    "cityscapes",
+    demo={"epochs": 1, "seeds": (0,), "method": ("mtl",)},
+)
 run = _experiment.run
 
 

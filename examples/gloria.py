@@ -11,7 +11,7 @@ The recipe is that of RobotArm: three dense layers, two of them shared, Adam,
 import dataclasses
 import functools
 import os
-from typing import Any, ClassVar
+from typing import ClassVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -73,24 +73,11 @@ class Gloria(Problem):
 load = functools.cache(load_gloria)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(_experiment.Experiment, Gloria):
-    """The settings of a run; each is a flag.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    DEMO: ClassVar[dict[str, Any]] = {"epochs": 100, "seeds": (0,)}
-
-    output_dir: str = _runner.setting(
-        "results/gloria", "Folder for results.json and the pictures."
-    )
-    export_dir: str = _runner.setting(
-        "saved_models/gloria", _experiment.EXPORT_HELP
-    )
-
-
+Config = _experiment.config_class(
+    Gloria,
+    "gloria",
+    demo={"epochs": 100, "seeds": (0,)},
+)
 run = _experiment.run
 
 

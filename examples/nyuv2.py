@@ -12,7 +12,7 @@ batches of 4. That needs a GPU.
 import dataclasses
 import os
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -62,28 +62,11 @@ class NYUv2(DeepLabProblem):
         )
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(_experiment.Experiment, NYUv2):
-    """The settings of a run; each is a flag.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    DEMO: ClassVar[dict[str, Any]] = {
-        "epochs": 1,
-        "seeds": (0,),
-        "method": ("mtl",),
-    }
-
-    output_dir: str = _runner.setting(
-        "results/nyuv2", "Folder for results.json and the pictures."
-    )
-    export_dir: str = _runner.setting(
-        "saved_models/nyuv2", _experiment.EXPORT_HELP
-    )
-
-
+Config = _experiment.config_class(
+    NYUv2,
+    "nyuv2",
+    demo={"epochs": 1, "seeds": (0,), "method": ("mtl",)},
+)
 run = _experiment.run
 
 

@@ -20,9 +20,8 @@ exports the best model, without clones, as the next version.
   python examples/robot_arm.py --method=stl,mtl --seeds=0,1,2,3,4
 """
 
-import dataclasses
 import os
-from typing import Any, ClassVar
+from typing import Any
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -37,26 +36,15 @@ else:
 Results = dict[str, Any]
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(_experiment.Experiment, RobotArm):
-    """The settings of a run; each is a flag.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    DEMO: ClassVar[dict[str, Any]] = {
+Config = _experiment.config_class(
+    RobotArm,
+    "robot_arm",
+    demo={
         "epochs": 200,
         "seeds": (0, 1),
         "method": ("stl", "mtl", "saal_w"),
-    }
-
-    output_dir: str = _runner.setting(
-        "results/robot_arm", "Folder for results.json and the pictures."
-    )
-    export_dir: str = _runner.setting(
-        "saved_models/robot_arm", _experiment.EXPORT_HELP
-    )
+    },
+)
 
 
 def run(config: Config) -> Results:

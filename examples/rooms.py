@@ -13,7 +13,7 @@ clones, as the next version. Curves and pictures are there for TensorBoard:
 
 import dataclasses
 import os
-from typing import Any, ClassVar
+from typing import ClassVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -109,30 +109,13 @@ class Rooms(Problem):
         return keras.optimizers.Adam(schedule)
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Config(_experiment.Experiment, Rooms):
-    """The settings of a run; each is a flag.
-
-    Raises:
-        ValueError: If a value is out of its range.
-    """
-
-    DEMO: ClassVar[dict[str, Any]] = {"epochs": 3}
-
-    seeds: tuple[int, ...] = _runner.setting(
-        (0,), "Seeds, separated by commas; every method runs once each."
-    )
-    method: tuple[str, ...] = _runner.setting(
-        ("mtl", "saal_w"), _experiment.METHOD_HELP
-    )
-    output_dir: str = _runner.setting(
-        "results/rooms", "Folder for results.json and the pictures."
-    )
-    export_dir: str = _runner.setting(
-        "saved_models/rooms", _experiment.EXPORT_HELP
-    )
-
-
+Config = _experiment.config_class(
+    Rooms,
+    "rooms",
+    demo={"epochs": 3},
+    seeds=(0,),
+    method=("mtl", "saal_w"),
+)
 run = _experiment.run
 
 
