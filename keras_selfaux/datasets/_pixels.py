@@ -4,9 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 from numpy.typing import NDArray
 
+from keras_selfaux._images import resized
 from keras_selfaux.datasets._readers import Array, unreadable
 
 Size = tuple[int, int]
@@ -108,8 +108,8 @@ def resize_image(image: NDArray[np.uint8], size: Size) -> NDArray[np.uint8]:
     """Returns an image `[H, W, 3]` in another size, averaged over areas."""
     if image.shape[:2] == size:
         return image
-    resized: Array = tf.image.resize(image, size, method="area").numpy()
-    return np.rint(resized).clip(0, 255).astype(np.uint8)
+    pixels: NDArray[np.uint8] = resized(image, size).numpy()
+    return pixels
 
 
 def resize_nearest(array: Array, size: Size) -> Array:

@@ -27,6 +27,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_selfaux._checks import check_count, error
+from keras_selfaux._images import as_pixels, scaled
 from keras_selfaux._types import Task, Tensor
 from keras_selfaux.datasets._augmentation import Augmentation, augmented
 from keras_selfaux.datasets._label_kinds import (
@@ -102,7 +103,7 @@ def batches(
         return {name: example[name] for name in ("image", *labels)}
 
     def finished(example: Mapping[str, Tensor]) -> tuple[Tensor, Any]:
-        image = tf.cast(example["image"], tf.float32) / 127.5 - 1.0
+        image = scaled(example["image"])
         return image, {t: as_label(example[t], k) for t, k in labels.items()}
 
     dataset = examples.map(chosen)
@@ -131,19 +132,6 @@ def batches(
         )
     dataset = dataset.batch(batch_size, drop_remainder=drop_remainder)
     return dataset.prefetch(tf.data.AUTOTUNE)
-
-
-def as_pixels(images: Any) -> Any:
-    """Returns images from -1 to 1, as `batches` gives them, as bytes.
-
-    Args:
-        images: An array of any shape.
-
-    Returns:
-        A NumPy array of uint8.
-    """
-    pixels = tf.round((tf.convert_to_tensor(images) + 1.0) * 127.5)
-    return tf.cast(tf.clip_by_value(pixels, 0, 255), tf.uint8).numpy()
 
 
 def _check_examples(
