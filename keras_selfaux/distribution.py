@@ -2,12 +2,32 @@
 
 import tensorflow as tf
 
+from keras_selfaux._checks import error
 from keras_selfaux._types import Tensor
 
 
 def num_replicas() -> int:
     """Returns the number of replicas in sync under the current strategy."""
     return int(tf.distribute.get_strategy().num_replicas_in_sync)
+
+
+def check_outside_of_scope() -> None:
+    """Raises where an export would not run: within `strategy.scope()`.
+
+    TensorFlow would trace calls there for a strategy to distribute, and who
+    loads the result has none.
+
+    Raises:
+        ValueError: If called in the scope of a strategy.
+    """
+    if tf.distribute.has_strategy():
+        strategy = type(tf.distribute.get_strategy()).__name__
+        raise error(
+            "Models are exported outside of `strategy.scope()`.",
+            received=f"a call within the scope of a {strategy}",
+            remedy="Indent the call less; the model may have been made and "
+            "trained under a strategy.",
+        )
 
 
 def replica_sum(values: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from keras_selfaux._stacking._template import symbolic_input
 from keras_selfaux._summary import summary_lines
 from keras_selfaux._trainer import MultiTaskTrainer
 from keras_selfaux._types import Edge, Layer, Task, Tensor
+from keras_selfaux.distribution import check_outside_of_scope
 from keras_selfaux.graph import TransferGraph, as_graph
 from keras_selfaux.layers import BranchedEncoder, HeadBank
 from keras_selfaux.layers._head_bank import check_heads
@@ -217,7 +218,9 @@ class SelfAuxModel(MultiTaskTrainer):
 
         Raises:
             FileExistsError: If `filepath` exists already.
+            ValueError: Within the scope of a strategy.
         """
+        check_outside_of_scope()
         if os.path.exists(filepath):
             raise FileExistsError(
                 f"{os.fspath(filepath)!r} exists already, and exports are "

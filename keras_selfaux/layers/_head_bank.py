@@ -1,5 +1,6 @@
 """`HeadBank`: every task's head, and the clones that self-auxiliaries are."""
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -275,15 +276,18 @@ class HeadBank(keras.layers.Layer):
             taken: Names of layers that exist already.
 
         Returns:
-            `{task: symbolic prediction}`; each layer has its task's name,
-            or `<task>_head` where that is taken.
+            `{task: symbolic prediction}`; each layer has its task's name, in
+            letters that TensorFlow allows, and `_head` where that is taken.
         """
-        outputs = {}
+        outputs, taken = {}, {*taken}
         for edges, stack in zip(
             self._primary_edges, self.primary_stacks, strict=True
         ):
             for module, (task, _) in enumerate(edges):
-                name = f"{task}_head" if task in taken else task
+                name = re.sub(r"[^A-Za-z0-9_.-]", "_", task)
+                while name in taken:
+                    name += "_head"
+                taken.add(name)
                 layer = stack.plain_layer(module, name, features[task])
                 outputs[task] = layer(features[task])
         return {task: outputs[task] for task in self.graph.tasks}
