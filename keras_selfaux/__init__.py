@@ -3,12 +3,12 @@
 >>> model = keras_selfaux.SelfAuxModel(encoder, heads, auxiliaries="all")
 >>> model.compile("adam", loss="mse", weighting="auto_lambda")
 >>> model.fit(train, validation_data=val, meta_data=val)
->>> model.export("saved_models/my_model/1")  # without the clones
+>>> export.write_servable(model, "saved_models/my_model")  # no clones
 
 `SelfAuxModel` is the model, `TransferGraph` says which task teaches which,
 `weightings` holds the rules for task weights, `aggregators` those for
 conflicting gradients, `layers` the parts of a branching network, and
-`architectures` whole ones.
+`architectures` whole ones; `export` hands the result to those who serve it.
 """
 
 from keras_selfaux import (
@@ -16,6 +16,7 @@ from keras_selfaux import (
     architectures,
     callbacks,
     discovery,
+    export,
     layers,
     losses,
     metrics,
@@ -35,6 +36,7 @@ __all__ = [
     "architectures",
     "callbacks",
     "discovery",
+    "export",
     "layers",
     "losses",
     "metrics",

@@ -1,0 +1,146 @@
+"""`plain_model`: the Keras model that every export starts from."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from keras_selfaux._checks import error
+from keras_selfaux._types import Layer, Task
+from keras_selfaux.distribution import check_outside_of_scope
+from keras_selfaux.model import SelfAuxModel
+
+
+def plain_model(
+    model: keras.Model, tasks: Sequence[Task] | None = None
+) -> keras.Model:
+    """Returns a functional Keras model of the primaries of some tasks.
+
+    Args:
+        model: A `SelfAuxModel` that has been built, or a functional Keras model
+            whose output is a dict `{task: tensor}`.
+        tasks: The tasks to keep, in the order of the outputs; layers that no
+            other task needs stay behind. Defaults to `None`: all.
+
+    Returns:
+        A model from the inputs of `model`, all of them, to
+        `{task: prediction}`. That of a `SelfAuxModel` has a snapshot of its
+        weights; that of a functional model shares them.
+
+    Raises:
+        ValueError: If `model` is neither of the two or has not been built,
+            `tasks` is not one or more of its tasks, each once, or a layer
+            that these tasks need cannot be parted from what others need; or
+            within the scope of a strategy.
+    """
+    check_outside_of_scope()
+    plain = model.inference_model if isinstance(model, SelfAuxModel) else model
+    _check_functional(plain)
+    if tasks is None:
+        return plain
+    _check_tasks(tasks, list(plain.output))
+    kept = keras.Model(
+        plain.input,
+        {task: plain.output[task] for task in tasks},
+        name=plain.name,
+    )
+    _check_separable(kept, plain, tasks)
+    return kept
+
+
+def _check_functional(model: Any) -> None:
+    if not isinstance(model, keras.Model) or not hasattr(model, "operations"):
+        received = f"{type(model).__name__}"
+    elif not isinstance(outputs := model.output, dict) or not outputs:
+        received = f"outputs {type(outputs).__name__}"
+    elif nested := [
+        name
+        for name, tensor in outputs.items()
+        if not isinstance(name, str) or keras.tree.is_nested(tensor)
+    ]:
+        received = f"outputs of which {nested} are not one tensor by name"
+    else:
+        return
+    raise error(
+        "`model` must be a `SelfAuxModel`, or a functional Keras model with a "
+        "dict of outputs, one tensor per task.",
+        received=received,
+        remedy="Give the model a dict output: "
+        "`keras.Model(inputs, {task: tensor})`.",
+    )
+
+
+def _check_tasks(tasks: Sequence[Task], known: list[Task]) -> None:
+    if (
+        isinstance(tasks, Sequence)
+        and not isinstance(tasks, str)
+        and 0 < len(tasks) == len(set(tasks))
+        and set(tasks) <= set(known)
+    ):
+        return
+    raise error(
+        f"`tasks` must be one or more of {known}, and each once.",
+        received=f"tasks={tasks!r}",
+        remedy="Pass a list of these tasks, or leave `tasks` out.",
+    )
+
+
+def _check_separable(
+    kept: keras.Model, plain: keras.Model, tasks: Sequence[Task]
+) -> None:
+    """Raises if `kept` still has weights that none of its tasks needs."""
+    # Keras leaves out layers that are not needed. What a layer computes for
+    # others it takes along, and only a layer with several outputs can.
+    suspects = [
+        layer
+        for layer in kept.layers
+        if layer.weights and len(keras.tree.flatten(layer.output)) > 1
+    ]
+    if not suspects:
+        return
+    needed, once_needed = _weights_read(kept), _weights_read(plain)
+    for layer in suspects:
+        left_over = [
+            weight.path
+            for weight in layer.weights
+            if id(weight) in once_needed - needed
+        ]
+        if left_over:
+            raise error(
+                f"`tasks` cannot be parted from the others: layer "
+                f"{layer.name!r} is one operation that computes them together.",
+                received=f"tasks={list(tasks)!r}, and {len(left_over)} "
+                f"weights that only others need, such as {left_over[0]!r}",
+                remedy="Make the encoder a functional model or a "
+                "`layers.BranchedEncoder`, or leave `tasks` out.",
+            )
+
+
+def _weights_read(model: Layer) -> set[int]:
+    """Returns which weights predictions are computed from, by `id`."""
+    specs = keras.tree.map_structure(
+        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), model.input
+    )
+    traced = tf.function(lambda x: model(x, training=False))
+    function = traced.get_concrete_function(specs)
+    reached, waiting = set(), [tensor.op for tensor in function.outputs]
+    while waiting:
+        if (operation := waiting.pop()) not in reached:
+            reached.add(operation)
+            waiting += [tensor.op for tensor in operation.inputs]
+    captured = function.captured_inputs
+    read = {
+        id(outside)
+        for outside, inside in zip(
+            captured,
+            function.inputs[len(function.inputs) - len(captured) :],
+            strict=True,
+        )
+        if inside.op in reached
+    }
+    return {
+        id(weight)
+        for weight in model.weights
+        if id(weight.value.handle) in read
+    }

@@ -1,0 +1,179 @@
+"""`verify_servable`: whether an export is what it should be."""
+
+import os
+import pathlib
+from typing import Any
+
+import keras
+
+from keras_selfaux._checks import check_positive, error
+from keras_selfaux.export._c_api import run_in_c_api
+from keras_selfaux.export._content import Content, content
+from keras_selfaux.export._difference import (
+    largest_difference,
+    rounding_tolerance,
+)
+from keras_selfaux.export._manifest import read_manifest
+from keras_selfaux.export._plain import plain_model
+from keras_selfaux.export._saved_model import (
+    DEFAULT_SIGNATURE,
+    read_meta_graph,
+    signature_specs,
+)
+from keras_selfaux.export._servable_report import ServableReport
+from keras_selfaux.export._trial import (
+    answers_of,
+    check_alike,
+    difference_from_model,
+)
+from keras_selfaux.export._warmup import (
+    Request,
+    made_up_requests,
+    read_warmup,
+)
+
+Specs = dict[str, Any]
+
+
+def verify_servable(
+    path: str | os.PathLike[str],
+    model: keras.Model | None = None,
+    *,
+    tolerance: float | None = None,
+) -> ServableReport:
+    """Checks a servable as a server would meet it.
+
+    It is read without Keras and without this package: by TensorFlow's Python
+    loader, and by its C API in a process of its own, as servers in C++ do.
+    Both run the warm-up requests, or made-up inputs where there are none.
+
+    Args:
+        path: The folder, `base_path/<version>`.
+        model: The model that was exported, if there still is one: its answers
+            are compared, and its parameters counted. Defaults to `None`.
+        tolerance: The largest difference that is put up with, as a share of
+            the largest answer if that is above 1. Defaults to `None`: 1e-5,
+            or 0.01 where something is computed in float16 and 0.08 in
+            bfloat16.
+
+    Returns:
+        What was found.
+
+    Raises:
+        ValueError: If it cannot be loaded, signatures are not those that it
+            was written with, something in it is there for no answer, or
+            answers differ.
+        RuntimeError: If TensorFlow's C API cannot load or run it.
+        FileNotFoundError: If TensorFlow's package has no C API, as on Windows.
+        ImportError: If there are warm-up requests, and
+            tensorflow-serving-api is not installed.
+
+    Example:
+
+    >>> print(export.verify_servable("served/rooms/1"))
+    """
+    if tolerance is not None:
+        check_positive("tolerance", tolerance, zero=True)
+    folder = pathlib.Path(path)
+    meta_graph = read_meta_graph(folder)
+    specs = signature_specs(meta_graph)
+    _check_signatures(folder, specs)
+    found = content(meta_graph)
+    _check_content(folder, found)
+    if tolerance is None:
+        tolerance = rounding_tolerance(found.precision)
+    recorded = read_warmup(folder)
+    _check_requests(folder, recorded, specs)
+    requests = recorded or made_up_requests(specs)
+    answers = answers_of(folder, requests)
+    loaders = largest_difference(run_in_c_api(folder, requests), answers)
+    check_alike(folder, "TensorFlow's C API", loaders, tolerance)
+    difference = None
+    if model is not None:
+        plain = _matching_model(folder, model, specs, found)
+        difference = difference_from_model(plain, requests, answers)
+        check_alike(folder, "the model", difference, tolerance)
+    return ServableReport(
+        path=os.fspath(path),
+        signatures=specs,
+        parameters=found.parameters,
+        operations=found.operations.total(),
+        warmup_requests=len(recorded),
+        loaders=loaders,
+        model=difference,
+    )
+
+
+def _check_signatures(folder: pathlib.Path, specs: Specs) -> None:
+    """Raises unless signatures are there, and as they were written."""
+    if DEFAULT_SIGNATURE not in specs:
+        raise error(
+            f"The servable '{folder}' must have a signature "
+            f"{DEFAULT_SIGNATURE!r}, which is what most clients call.",
+            received=f"signatures {list(specs)}",
+            remedy="Write it with `write_servable`.",
+        )
+    manifest = read_manifest(folder)
+    if manifest is None:  # written by something else
+        return
+    wanted = manifest["signatures"]
+    different = {
+        name
+        for name in {*wanted, *specs}
+        if wanted.get(name) != specs.get(name)
+    }
+    if different:
+        raise error(
+            f"The signatures of the servable '{folder}' are not those that "
+            "its selfaux.json tells of.",
+            received=f"differences in {sorted(different)}",
+            remedy="Export the model again; one of the two is of another.",
+        )
+
+
+def _check_content(folder: pathlib.Path, found: Content) -> None:
+    """Raises if something is there for no answer."""
+    idle = [*found.idle_variables, *found.idle_operations]
+    if idle:
+        shown = ", ".join(idle[:5])
+        raise error(
+            f"The servable '{folder}' has variables or operations that no "
+            "answer needs: heads that only helped to train, say, or the second "
+            "copy of every weight that Keras's own `export` writes.",
+            received=f"{len(idle)} of them: {shown}",
+            remedy="Write it with `write_servable`.",
+        )
+
+
+def _check_requests(
+    folder: pathlib.Path, requests: list[Request], specs: Specs
+) -> None:
+    """Raises unless warm-up requests fit the signatures."""
+    for signature, inputs in requests:
+        wanted = specs.get(signature, {"inputs": None})["inputs"]
+        if wanted is None or {*inputs} != {*wanted}:
+            raise error(
+                f"The warm-up requests of the servable '{folder}' do not fit "
+                "its signatures.",
+                received=f"a request to {signature!r} with {list(inputs)}",
+                remedy="Export the model again; a server would refuse this "
+                "one.",
+            )
+
+
+def _matching_model(
+    folder: pathlib.Path, model: keras.Model, specs: Specs, found: Content
+) -> keras.Model:
+    """Returns the plain model of what is served, checked for its size."""
+    tasks = list(specs[DEFAULT_SIGNATURE]["outputs"])  # maybe not all
+    plain = plain_model(model, tasks)
+    wanted = plain.count_params()
+    if found.parameters > wanted:
+        raise error(
+            f"The servable '{folder}' must have no more parameters than the "
+            "model without what only training needs.",
+            received=f"{found.parameters:,} parameters, where the model has "
+            f"{wanted:,}",
+            remedy="Export the model as it is now.",
+        )
+    return plain
