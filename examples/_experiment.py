@@ -9,10 +9,11 @@ from typing import Any
 import keras_selfaux
 
 if __package__:
-    from examples import _pictures, _report, _runner, _training
+    from examples import _export, _pictures, _report, _runner, _training
     from examples._methods import BASELINE, ENUMERATED, METHODS, Method
     from examples._problem import Data, Problem
 else:
+    import _export
     import _pictures
     import _report
     import _runner
@@ -225,8 +226,8 @@ def run(config: Config) -> Results:
     Raises:
         FileExistsError: If there are results that may not be overwritten.
         ImportError: If pictures are wanted and Matplotlib is missing.
-        RuntimeError: If training diverged, or the export answers otherwise
-            than the model.
+        RuntimeError: If training diverged.
+        ValueError: If the export answers otherwise than the model.
     """
     start = time.perf_counter()
     results_path = _runner.check_output(config)
@@ -277,19 +278,16 @@ def run(config: Config) -> Results:
         _report.draw(results["summary"], best_run, folder)
         _report.draw_history(best_history, folder)
         _pictures.draw(config, best_model, data, folder)
-    x = next(iter(data.held_out("test")))[0]
-    path, difference = _runner.export_and_check(
-        best_model, config.export_dir, x
-    )
+    path, report = _export.export_and_verify(config, best_model, data, best_run)
     print(
         f"Exported {exported} of seed {best_run['seed']} to {path}; read back, "
-        f"it answers like the model (largest difference {difference:.1g})."
+        f"it answers like the model (largest difference {report.model:.1g})."
     )
     results["export"] = {
         "path": str(path),
         "method": exported,
         "seed": best_run["seed"],
-        "largest_difference": difference,
+        "largest_difference": report.model,
     }
     results["seconds"] = round(time.perf_counter() - start, 2)
     _runner.write_json(results_path, results)

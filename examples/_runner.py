@@ -281,49 +281,6 @@ def versions() -> dict[str, str]:
     }
 
 
-def next_version(export_dir: str) -> pathlib.Path:
-    """Returns `<export_dir>/<version>` with the next version number."""
-    folder = pathlib.Path(export_dir)
-    taken = [int(path.name) for path in folder.glob("*") if path.name.isdigit()]
-    return folder / str(max(taken, default=0) + 1)
-
-
-def export_and_check(
-    model: keras.Model, export_dir: str, x: Any, tolerance: float = 1e-5
-) -> tuple[pathlib.Path, float]:
-    """Exports a model as its next version and compares what is read back.
-
-    Args:
-        model: A model with a dict of outputs.
-        export_dir: Where its versions are.
-        x: A batch of inputs.
-        tolerance: The largest difference that is put up with, as a share of
-            the largest answer if that is above 1.
-
-    Returns:
-        The version's path and the largest absolute difference found.
-
-    Raises:
-        RuntimeError: If the export answers differently.
-    """
-    path = next_version(export_dir)
-    model.export(path, verbose=False)
-    served = tf.saved_model.load(str(path))
-    answers = served.serve(tf.constant(x))
-    difference, largest = 0.0, 1.0
-    for name, expected in model(x, training=False).items():
-        found = np.max(np.abs(answers[name] - expected))
-        difference = float(np.maximum(difference, found))  # NaN stays
-        largest = max(largest, float(np.max(np.abs(expected))))
-    if not difference <= tolerance * largest:
-        raise RuntimeError(
-            f"The export in '{path}' does not answer like its model. "
-            f"Received: a difference of {difference:.2g}, more than "
-            f"{tolerance * largest:.2g}. Do not use it, and report it as a bug."
-        )
-    return path, difference
-
-
 class Progress(keras.callbacks.Callback):
     """Shows the epochs: on a terminal one line, refreshed; else a line a tenth.
 

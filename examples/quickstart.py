@@ -3,12 +3,11 @@
 python examples/quickstart.py
 """
 
-import pathlib
-
 import keras
 import numpy as np
 
 import keras_selfaux
+from keras_selfaux import export
 from keras_selfaux.datasets import load_robot_arm
 
 keras.utils.set_random_seed(0)
@@ -38,14 +37,10 @@ for (source, target), weight in model.task_weights.items():
     print(f"{source} -> {target}: {weight:.4f}")
 
 # The export has no clones; every run writes a version of its own.
-folder = pathlib.Path("saved_models/quickstart")
-versions = [int(path.name) for path in folder.glob("[0-9]*")]
-path = folder / str(max(versions, default=0) + 1)
-model.export(path, verbose=False)
+path = export.write_servable(model, "saved_models/quickstart")
+print(export.verify_servable(path, model))
 
 served = keras.layers.TFSMLayer(path, call_endpoint="serve")
-point = data["test"][0][:1]
-answer, expected = served(point), model(point)
+answer = served(data["test"][0][:1])
 for task in heads:
-    np.testing.assert_allclose(answer[task], expected[task], atol=1e-5)
     print(f"{task}: angles {np.asarray(answer[task][0]).round(2)}")
