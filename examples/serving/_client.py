@@ -1,0 +1,174 @@
+"""The interface of both clients: what can be asked of a model."""
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self
+
+from numpy.typing import ArrayLike
+
+from examples.serving import _signatures
+from examples.serving._attempts import Attempts
+from examples.serving._signatures import (
+    Arrays,
+    Metadata,
+    Signature,
+    VersionStatus,
+)
+from keras_selfaux._checks import UsageError
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Target:
+    """What is asked, where, and with how much patience.
+
+    Args:
+        server: Host and port.
+        model: The model's name.
+        version: Number of the version. Defaults to `None`: the highest, or
+            that with the label.
+        label: A version's label. Defaults to `""`: none.
+        deadline: Seconds within which an answer must be there, over all
+            attempts. Defaults to 10.
+        retries: How often to try again while the server is away. Defaults
+            to 3.
+        certificates: Path of a PEM file with the certificates that are
+            trusted, `""` for those of the system. Defaults to `None`: no TLS.
+    """
+
+    server: str
+    model: str
+    version: int | None = None
+    label: str = ""
+    deadline: float = 10.0
+    retries: int = 3
+    certificates: str | None = None
+
+
+class Client(abc.ABC):
+    """A connection to a model; a context manager that closes it at the end.
+
+    Args:
+        target: The model and its server.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self._metadata: Metadata | None = None
+
+    def predict(
+        self,
+        inputs: Mapping[str, ArrayLike],
+        signature: str = DEFAULT_SIGNATURE,
+        tasks: Sequence[str] = (),
+    ) -> Arrays:
+        """Returns the model's answers.
+
+        What is sent is first compared with the model's metadata, which are
+        asked for once, and again if it does not fit: there may be a new
+        version.
+
+        Args:
+            inputs: `{name: array}`, of which the first dimension is the batch.
+            signature: Which of the model's signatures is asked.
+            tasks: Names of the wanted answers. Defaults to `()`: all.
+
+        Returns:
+            `{task: array}`.
+
+        Raises:
+            ValueError: If what is sent does not fit the signature.
+            ServingError: If the server gives no answer.
+        """
+        attempts = self._attempts()
+        known = self._metadata or attempts.call(self._ask_metadata)
+        try:
+            wanted, arrays = _fitted(known, inputs, signature, tasks)
+        except UsageError:
+            if known is not self._metadata:
+                raise
+            known = attempts.call(self._ask_metadata)
+            wanted, arrays = _fitted(known, inputs, signature, tasks)
+        self._metadata = known
+        request = self._request(arrays, signature, wanted, tasks)
+        return attempts.call(
+            lambda seconds: self._ask(request, wanted, tasks, seconds)
+        )
+
+    def metadata(self) -> Metadata:
+        """Returns the signatures of the version.
+
+        Raises:
+            ServingError: If the server gives no answer.
+        """
+        self._metadata = self._attempts().call(self._ask_metadata)
+        return self._metadata
+
+    def status(self) -> list[VersionStatus]:
+        """Returns how the versions of the model are.
+
+        Raises:
+            ServingError: If the server gives no answer.
+        """
+        return self._attempts().call(self._ask_status)
+
+    @abc.abstractmethod
+    def close(self) -> None:
+        """Closes the connection."""
+
+    @abc.abstractmethod
+    def _request(
+        self,
+        inputs: Arrays,
+        name: str,
+        signature: Signature,
+        tasks: Sequence[str],
+    ) -> Any:
+        """Returns what is sent."""
+
+    @abc.abstractmethod
+    def _ask(
+        self,
+        request: Any,
+        signature: Signature,
+        tasks: Sequence[str],
+        seconds: float,
+    ) -> Arrays:
+        """Sends a request once."""
+
+    @abc.abstractmethod
+    def _ask_metadata(self, seconds: float) -> Metadata:
+        """Asks for the signatures once."""
+
+    @abc.abstractmethod
+    def _ask_status(self, seconds: float) -> list[VersionStatus]:
+        """Asks for the states once."""
+
+    def _attempts(self) -> Attempts:
+        return Attempts(self.target.deadline, self.target.retries)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        problem: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def _fitted(
+    metadata: Metadata,
+    inputs: Mapping[str, ArrayLike],
+    name: str,
+    tasks: Sequence[str],
+) -> tuple[Signature, Arrays]:
+    """Returns the signature, and the inputs as it wants them."""
+    signature = metadata.signature(name)
+    _signatures.check_tasks(tasks, signature)
+    return signature, _signatures.fitted(inputs, signature)
