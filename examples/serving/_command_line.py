@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from absl import app, flags, logging
 
 from examples import _runner
-from examples.serving._serving_error import ServingError
+from examples.serving._clients._serving_error import ServingError
 from keras_selfaux._checks import UsageError
 
 Config = TypeVar("Config")

@@ -33,10 +33,11 @@ import tensorflow as tf
 from absl import logging
 
 from examples import _runner
-from examples.serving import _command_line, _grpc_server, _models_config
-from examples.serving._manager import Manager
-from examples.serving._poller import Poller
-from examples.serving._rest_server import RestServer
+from examples.serving import _command_line
+from examples.serving._server import _grpc_server, _models_config
+from examples.serving._server._manager import Manager
+from examples.serving._server._poller import Poller
+from examples.serving._server._rest_server import RestServer
 from keras_selfaux._checks import check_positive, error
 
 _GRACE_SECONDS = 5.0

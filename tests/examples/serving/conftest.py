@@ -10,7 +10,7 @@ from absl import flags
 from examples import _runner
 from examples.serving import _command_line
 from examples.serving import client as program
-from examples.serving._client import Client
+from examples.serving._clients._client import Client
 from examples.serving.local_server import LocalServer
 from tests.examples.serving.images import jpeg, png
 from tests.examples.serving.models import Served

@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from examples.serving._client import Client, Target
-from examples.serving._grpc_client import GrpcClient
-from examples.serving._rest_client import RestClient
+from examples.serving._clients._client import Client, Target
+from examples.serving._clients._grpc_client import GrpcClient
+from examples.serving._clients._rest_client import RestClient
 from examples.serving.local_server import Config, LocalServer
 
 X = {"inputs": [[0.5, -0.5]]}

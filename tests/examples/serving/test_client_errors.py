@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from examples.serving import client
-from examples.serving._inputs import from_images
-from examples.serving._signatures import Signature, Tensor
+from examples.serving._clients._inputs import from_images
+from examples.serving._clients._signatures import Signature, Tensor
 from tests.examples.serving.images import jpeg, png
 from tests.examples.serving.running import address
 

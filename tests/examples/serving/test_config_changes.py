@@ -2,7 +2,7 @@
 
 import pytest
 
-from examples.serving._serving_error import ServingError
+from examples.serving._clients._serving_error import ServingError
 from tests.examples.serving.running import (
     answer,
     asking,

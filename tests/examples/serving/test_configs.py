@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from examples.serving import _models_config
+from examples.serving._server import _models_config
 from tests.examples.serving.running import address, connect, place, start
 
 FOLDER = pathlib.Path(__file__).parents[3] / "examples/serving"

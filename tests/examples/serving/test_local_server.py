@@ -14,7 +14,7 @@ from concurrent import futures
 import pytest
 import requests
 
-from examples.serving import _servable
+from examples.serving._server import _servable
 from examples.serving.local_server import Config
 from tests.examples.serving.running import connect, start
 

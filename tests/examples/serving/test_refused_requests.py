@@ -5,9 +5,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2
 
-from examples.serving._client import Target
-from examples.serving._servable import arrays
-from examples.serving._serving_error import ServingError
+from examples.serving._clients._client import Target
+from examples.serving._clients._serving_error import ServingError
+from examples.serving._server._servable import arrays
 from tests.examples.serving.images import jpeg
 from tests.examples.serving.running import CLIENTS, address, connect
 

@@ -6,10 +6,10 @@ import time
 import grpc
 import pytest
 
-from examples.serving import _attempts
-from examples.serving._attempts import Attempts
-from examples.serving._client import Target
-from examples.serving._serving_error import ServingError
+from examples.serving._clients import _attempts
+from examples.serving._clients._attempts import Attempts
+from examples.serving._clients._client import Target
+from examples.serving._clients._serving_error import ServingError
 from tests.examples.serving.running import CLIENTS, start
 
 X = {"inputs": [[0.5, -0.5]]}

@@ -2,26 +2,31 @@ import ssl
 
 import grpc
 import pytest
+import trustme
 
-from examples.serving._client import Target
-from examples.serving._serving_error import ServingError
+from examples.serving._clients._client import Target
+from examples.serving._clients._serving_error import ServingError
 from examples.serving.local_server import Config, LocalServer
-from tests.examples.serving.certificates import CERTIFICATE, KEY
 from tests.examples.serving.running import CLIENTS, address
 
 X = {"inputs": [[0.5, -0.5]]}
 
 
 @pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    path = tmp_path_factory.mktemp("tls") / "certificate.pem"
-    path.write_text(CERTIFICATE)
-    path.with_name("key.pem").write_text(KEY)
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def certificates(authority, tmp_path_factory):
+    """The path of what a client is to trust."""
+    path = tmp_path_factory.mktemp("tls") / "root.pem"
+    authority.cert_pem.write_to_path(path)
     return path
 
 
 @pytest.fixture(scope="module")
-def secured(certificates, version_1):
+def secured(authority, version_1):
     """A server that takes secured connections alone."""
     config = Config(
         host="127.0.0.1",
@@ -30,11 +35,13 @@ def secured(certificates, version_1):
         model_name="arms",
         model_base_path=str(version_1.parent),
     )
-    pair = (KEY.encode(), CERTIFICATE.encode())
-    credentials = grpc.ssl_server_credentials([pair])
+    issued = authority.issue_cert("localhost", "127.0.0.1")
+    key = issued.private_key_pem.bytes()
+    chain = b"".join(blob.bytes() for blob in issued.cert_chain_pems)
+    credentials = grpc.ssl_server_credentials([(key, chain)])
     with LocalServer(config, credentials) as server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificates, certificates.with_name("key.pem"))
+        issued.configure_cert(context)
         # As a proxy before TensorFlow Serving's REST would be.
         server._rest.socket = context.wrap_socket(
             server._rest.socket, server_side=True

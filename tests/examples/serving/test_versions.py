@@ -6,8 +6,8 @@ import keras
 import numpy as np
 import pytest
 
-from examples.serving import _servable
-from examples.serving._serving_error import ServingError
+from examples.serving._clients._serving_error import ServingError
+from examples.serving._server import _servable
 from tests.examples.serving.models import Served, warm_up_record
 from tests.examples.serving.running import (
     X,

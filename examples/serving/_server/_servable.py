@@ -11,8 +11,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow_serving.apis import prediction_log_pb2
 
-from examples.serving import _refusal
-from examples.serving._refusal import Refusal, invalid
+from examples.serving._server import _refusal
+from examples.serving._server._refusal import Refusal, invalid
 
 Arrays = dict[str, NDArray[Any]]
 

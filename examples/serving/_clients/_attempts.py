@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import grpc
 
-from examples.serving._serving_error import ServingError
+from examples.serving._clients._serving_error import ServingError
 
 T = TypeVar("T")
 

@@ -15,10 +15,10 @@ from tensorflow_serving.apis import (
     model_pb2,
 )
 
-from examples.serving import _certificates, _signatures
-from examples.serving._client import Client, Target
-from examples.serving._serving_error import ServingError
-from examples.serving._signatures import (
+from examples.serving._clients import _certificates, _signatures
+from examples.serving._clients._client import Client, Target
+from examples.serving._clients._serving_error import ServingError
+from examples.serving._clients._signatures import (
     Arrays,
     Metadata,
     Signature,

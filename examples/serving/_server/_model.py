@@ -11,9 +11,9 @@ import tensorflow as tf
 from absl import logging
 from tensorflow_serving.apis import get_model_status_pb2
 
-from examples.serving import _versions
-from examples.serving._refusal import CODES, Refusal, not_found
-from examples.serving._servable import Servable
+from examples.serving._server import _versions
+from examples.serving._server._refusal import CODES, Refusal, not_found
+from examples.serving._server._servable import Servable
 
 _State = get_model_status_pb2.ModelVersionStatus.State
 

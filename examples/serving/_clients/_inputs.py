@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from examples.serving._signatures import Arrays, Signature
+from examples.serving._clients._signatures import Arrays, Signature
 from keras_selfaux._checks import error
 
 _SUFFIXES = (".npy", ".npz", ".json")

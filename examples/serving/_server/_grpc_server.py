@@ -12,9 +12,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from examples.serving._manager import Manager
-from examples.serving._refusal import Refusal, invalid
-from examples.serving._servable import DEFAULT_SIGNATURE, arrays
+from examples.serving._server._manager import Manager
+from examples.serving._server._refusal import Refusal, invalid
+from examples.serving._server._servable import DEFAULT_SIGNATURE, arrays
 from keras_selfaux._checks import error
 
 _OPTIONS = [

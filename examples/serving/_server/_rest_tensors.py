@@ -10,8 +10,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from examples.serving._refusal import invalid
-from examples.serving._servable import Arrays
+from examples.serving._server._refusal import invalid
+from examples.serving._server._servable import Arrays
 
 _NUMBERS = {"f": (int, float), "i": (int,), "u": (int,), "b": (bool,)}
 

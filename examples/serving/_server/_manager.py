@@ -8,10 +8,10 @@ from typing import Any
 from absl import logging
 from tensorflow_serving.apis import get_model_status_pb2
 
-from examples.serving import _models_config, _versions
-from examples.serving._model import Model
-from examples.serving._refusal import invalid, not_found
-from examples.serving._servable import Servable
+from examples.serving._server import _models_config, _versions
+from examples.serving._server._model import Model
+from examples.serving._server._refusal import invalid, not_found
+from examples.serving._server._servable import Servable
 from keras_selfaux._checks import error
 
 _Labels = dict[str, dict[str, int]]

@@ -17,10 +17,10 @@ from tensorflow_serving.apis import (
     model_pb2,
 )
 
-from examples.serving import _grpc_server, _rest_tensors
-from examples.serving._manager import Manager
-from examples.serving._refusal import Refusal, invalid
-from examples.serving._servable import DEFAULT_SIGNATURE
+from examples.serving._server import _grpc_server, _rest_tensors
+from examples.serving._server._manager import Manager
+from examples.serving._server._refusal import Refusal, invalid
+from examples.serving._server._servable import DEFAULT_SIGNATURE
 from keras_selfaux._checks import error
 
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"

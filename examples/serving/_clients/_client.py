@@ -8,9 +8,9 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 
-from examples.serving import _signatures
-from examples.serving._attempts import Attempts
-from examples.serving._signatures import (
+from examples.serving._clients import _signatures
+from examples.serving._clients._attempts import Attempts
+from examples.serving._clients._signatures import (
     Arrays,
     Metadata,
     Signature,

@@ -9,7 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from examples import _runner, _tables
-from examples.serving._signatures import Arrays, Metadata, VersionStatus
+from examples.serving._clients._signatures import (
+    Arrays,
+    Metadata,
+    VersionStatus,
+)
 from keras_selfaux._checks import error
 
 _SUFFIXES = (".npz", ".json")
