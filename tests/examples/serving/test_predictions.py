@@ -28,26 +28,6 @@ def test_answers_like_the_model(client, served, num_rows):
     assert_equal(client.predict({"inputs": x}, "serve"), expected)
 
 
-def test_a_thousand_requests_of_many_sizes(server, served):
-    x = points(20_000)
-    expected = served.model.predict(x, batch_size=1000, verbose=0)
-    generator = np.random.default_rng(1)
-    sizes = [*generator.integers(1, 65, size=989), *[0] * 10, 10_000]
-    generator.shuffle(sizes)
-
-    def ask(client, size):
-        start = generator.integers(0, len(x) - size + 1)
-        answers = client.predict({"inputs": x[start : start + size]})
-        part = {task: v[start : start + size] for task, v in expected.items()}
-        assert_equal(answers, part)
-        assert {len(value) for value in answers.values()} == {size}
-
-    with connect(server, "grpc") as grpc, connect(server, "rest") as rest:
-        for number, size in enumerate(sizes):
-            # JSON has no empty batch with a shape.
-            ask(grpc if number % 2 or not size else rest, int(size))
-
-
 def test_ten_thousand_rows(client, served):
     x = points(10_000)
     expected = served.model.predict(x, batch_size=10_000, verbose=0)
