@@ -32,7 +32,7 @@ def original(tmp_path_factory: Any) -> tuple[Any, pathlib.Path]:
 
 
 @pytest.fixture
-def written(original: Any, tmp_path: pathlib.Path) -> tuple[Any, pathlib.Path]:
+def copied(original: Any, tmp_path: pathlib.Path) -> tuple[Any, pathlib.Path]:
     """A model and a copy of its servable."""
     model, path = original
     return model, pathlib.Path(shutil.copytree(path, tmp_path / "1"))
@@ -142,8 +142,8 @@ class TestWrong:
         with pytest.raises(ValueError, match="must be the folder of a SavedM"):
             export.verify_servable(tmp_path)
 
-    def test_damaged_variables(self, written: Any) -> None:
-        _, path = written
+    def test_damaged_variables(self, copied: Any) -> None:
+        _, path = copied
         file = path / "variables/variables.data-00000-of-00001"
         file.write_bytes(file.read_bytes()[:-40])
         with pytest.raises(ValueError, match="cannot be loaded or run"):
@@ -155,8 +155,8 @@ class TestWrong:
         with pytest.raises(ValueError, match="must have a signature 'serving"):
             export.verify_servable(tmp_path / "1")
 
-    def test_signatures_of_another(self, written: Any) -> None:
-        _, path = written
+    def test_signatures_of_another(self, copied: Any) -> None:
+        _, path = copied
         file = path / "assets.extra/selfaux.json"
         content = json.loads(file.read_text())
         content["signatures"]["seg"]["inputs"]["inputs"]["shape"] = [None, 5]
@@ -165,8 +165,8 @@ class TestWrong:
             export.verify_servable(path)
 
     @pytest.mark.parametrize("text", ["{", "[]", '{"format": 2}', '"a"'])
-    def test_damaged_manifest(self, written: Any, text: str) -> None:
-        _, path = written
+    def test_damaged_manifest(self, copied: Any, text: str) -> None:
+        _, path = copied
         (path / "assets.extra/selfaux.json").write_text(text)
         with pytest.raises(ValueError, match="must be a manifest as"):
             export.verify_servable(path)
@@ -179,8 +179,8 @@ class TestWrong:
             lambda data: b"no records at all",
         ],
     )
-    def test_damaged_warmup(self, written: Any, damage: Any) -> None:
-        _, path = written
+    def test_damaged_warmup(self, copied: Any, damage: Any) -> None:
+        _, path = copied
         file = path / WARMUP_FILE
         file.write_bytes(damage(file.read_bytes()))
         with pytest.raises(ValueError, match="must hold warm-up requests"):
@@ -193,14 +193,14 @@ class TestWrong:
             Request("seg", {"image": vectors(2)}),
         ],
     )
-    def test_warmup_of_another(self, written: Any, request_: Request) -> None:
-        _, path = written
+    def test_warmup_of_another(self, copied: Any, request_: Request) -> None:
+        _, path = copied
         write_warmup(path, "vectors", [request_])
         with pytest.raises(ValueError, match="do not fit its signatures"):
             export.verify_servable(path)
 
-    def test_warmup_that_cannot_run(self, written: Any) -> None:
-        _, path = written
+    def test_warmup_that_cannot_run(self, copied: Any) -> None:
+        _, path = copied
         inputs = {"inputs": np.zeros((2, 7), "float32")}
         write_warmup(path, "vectors", [Request("seg", inputs)])
         with pytest.raises(ValueError, match="cannot be loaded or run"):
