@@ -4,6 +4,7 @@ from typing import Any
 
 import keras
 
+from keras_selfaux._layer_state import copy_state
 from keras_selfaux._stacking import Template
 from keras_selfaux._stacking._template import symbolic_input
 from keras_selfaux._types import Layer
@@ -33,12 +34,12 @@ def inference_model(
         features = encoder.plain_features(inputs)
     elif isinstance(encoder, keras.Model) and hasattr(encoder, "operations"):
         copy = keras.models.clone_model(encoder)
-        copy.set_weights(encoder.get_weights())
+        copy_state(encoder, copy)
         inputs, features = copy.input, copy.output
     else:
         copy = Template(encoder).copy()
         inputs = symbolic_input(input_shape)
         features = copy(inputs)
-        copy.set_weights(encoder.get_weights())
+        copy_state(encoder, copy)
     taken = {layer.name for layer in keras.Model(inputs, features).layers}
     return keras.Model(inputs, heads.plain_heads(features, taken), name=name)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from keras_selfaux._types import Task
+from keras_selfaux.export._difference import difference
 from keras_selfaux.export._inputs import Batch
 
 Answers = Mapping[Task, NDArray[Any]]
@@ -55,14 +56,14 @@ def check_agreement(
         )
         for task, right in wanted.items()
     }
-    for task, difference in differences.items():
+    for task, gap in differences.items():
         # Not by `>`, which is false of NaN.
-        if not difference <= tolerance:
+        if not gap <= tolerance:
             scale = "of the answers' range" if of_range else "of their size"
             raise RuntimeError(
                 "The exported file does not answer as the model does. "
                 f"Received: answers for task {task!r} that differ by up to "
-                f"{difference:.3g} {scale}, with tolerance={tolerance:g}. "
+                f"{gap:.3g} {scale}, with tolerance={tolerance:g}. "
                 "Pass more `examples`, export in higher precision, or allow a "
                 "larger `tolerance`."
             )
@@ -73,9 +74,8 @@ def _as_float64(values: Any) -> NDArray[Any]:
     return np.asarray(keras.ops.convert_to_numpy(values), np.float64)
 
 
-def _difference(
-    found: NDArray[Any], wanted: NDArray[Any], of_range: bool
-) -> float:
-    scale = np.ptp(wanted) if of_range else max(1.0, np.abs(wanted).max())
+def _difference(found: Any, wanted: Any, of_range: bool) -> float:
+    finite = wanted[np.isfinite(wanted)]
     # Answers that are all alike have no range.
-    return float(np.abs(found - wanted).max() / (scale or 1.0))
+    extent = float(np.ptp(finite)) if of_range and finite.size else 0.0
+    return difference(found, wanted, scale=extent or 1.0 if of_range else None)

@@ -10,20 +10,29 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tensorflow.core.framework import types_pb2
+import tensorflow as tf
 
+from keras_selfaux.export._difference import PRECISIONS
 from keras_selfaux.export._saved_model import (
     DEFAULT_SIGNATURE,
     signature_definitions,
 )
 
-_CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
-_VARIABLE = "VarHandleOp"
-_RESOURCE = types_pb2.DT_RESOURCE
-_COARSEST_FIRST = {
-    "bfloat16": types_pb2.DT_BFLOAT16,
-    "float16": types_pb2.DT_HALF,
+PRODUCTS = {
+    "BatchMatMul",
+    "BatchMatMulV2",
+    "BatchMatMulV3",
+    "Conv2D",
+    "Conv2DBackpropInput",
+    "Conv3D",
+    "DepthwiseConv2dNative",
+    "Einsum",
+    "MatMul",
 }
+"""What a head costs: operations of which there is at least one in each."""
+
+_CALLS = {"PartitionedCall", "StatefulPartitionedCall"}
+_VARIABLES = {"VarHandleOp", "VariableV2"}
 
 
 class Content(NamedTuple):
@@ -34,8 +43,8 @@ class Content(NamedTuple):
         operations: How many operations of each type answers of
             `serving_default` need.
         idle_variables: Names of variables that no answer needs.
-        idle_operations: Names of operations on inputs and variables that no
-            answer needs.
+        products: How many matrix products and convolutions are in the
+            functions that `serving_default` calls, needed or not.
         precision: The coarsest type of floats that something is computed
             in: `"float32"`, `"float16"` or `"bfloat16"`.
     """
@@ -43,7 +52,7 @@ class Content(NamedTuple):
     parameters: int
     operations: collections.Counter[str]
     idle_variables: list[str]
-    idle_operations: list[str]
+    products: int
     precision: str
 
 
@@ -58,19 +67,18 @@ def content(meta_graph: Any) -> Content:
         signature_definitions(meta_graph),
     )
     outputs = {name: _outputs(d) for name, d in definitions.items()}
+    default = _Walk(graph, outputs.get(DEFAULT_SIGNATURE, ()))
     everything = _Walk(graph, itertools.chain.from_iterable(outputs.values()))
     sizes = {
         node.name: math.prod(d.size for d in node.attr["shape"].shape.dim)
         for node in graph.node
-        if node.op == _VARIABLE
+        if node.op in _VARIABLES
     }
     return Content(
         parameters=sum(n for v, n in sizes.items() if v in everything.top),
-        operations=_Walk(
-            graph, outputs.get(DEFAULT_SIGNATURE, ())
-        ).operations(),
+        operations=default.operations(),
         idle_variables=sorted({*sizes} - everything.top),
-        idle_operations=everything.idle_operations(),
+        products=default.products(),
         precision=_precision(graph),
     )
 
@@ -78,14 +86,12 @@ def content(meta_graph: Any) -> Content:
 def _precision(graph: Any) -> str:
     """Returns the coarsest type of floats that functions compute in."""
     types = {
-        node.attr["T"].type
+        tf.as_dtype(node.attr["T"].type).name
         for function in graph.library.function
         for node in function.node_def
+        if node.attr["T"].type
     }
-    for name, number in _COARSEST_FIRST.items():
-        if number in types:
-            return name
-    return "float32"
+    return next((name for name in PRECISIONS if name in types), "float32")
 
 
 def _outputs(definition: Any) -> list[str]:
@@ -172,45 +178,13 @@ class _Walk:
             found.update(nodes[n].op for n in needed)
         return found
 
-    def idle_operations(self) -> list[str]:
-        """Returns which operations lead to no result, such as a clone's.
-
-        Only those that bring inputs and variables together are told of: Keras
-        looks up many a shape that is not needed after all.
-        """
-        return [
-            f"{name}/{node}"
-            for name, needed in self.inner.items()
-            for node in sorted(
-                self._computed_from(name, resources=True)
-                & self._computed_from(name, resources=False) - needed
-            )
-        ]
-
-    def _computed_from(self, name: str, *, resources: bool) -> set[str]:
-        """Returns the nodes of a function that are computed from arguments.
-
-        Args:
-            name: The function's name.
-            resources: Whether from its variables, or from all others.
-        """
-        waiting = [
-            argument.name
-            for argument in self._functions[name].signature.input_arg
-            if (argument.type == _RESOURCE) == resources
-        ]
-        # Nodes of a function come in any order.
-        readers = collections.defaultdict(list)
-        for node in self._inner_nodes[name].values():
-            for tensor in node.input:
-                readers[tensor.partition(":")[0]].append(node.name)
-        found = set()
-        while waiting:
-            for reader in readers[waiting.pop()]:
-                if reader not in found:
-                    found.add(reader)
-                    waiting.append(reader)
-        return found
+    def products(self) -> int:
+        """Returns how many products there are in all functions on the way."""
+        return sum(
+            node.op in PRODUCTS
+            for nodes in self._inner_nodes.values()
+            for node in nodes.values()
+        )
 
 
 def _called(node: Any) -> list[str]:

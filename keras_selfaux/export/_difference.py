@@ -8,7 +8,10 @@ import tensorflow as tf
 
 # What rounding leaves, by the coarsest type that is computed in, since the
 # same operations are fused in other ways here and there.
-_ROUNDING = {"float32": 1e-5, "float16": 0.01, "bfloat16": 0.08}
+_ROUNDING = {"bfloat16": 0.08, "float16": 0.01, "float32": 1e-5}
+
+PRECISIONS = (*_ROUNDING,)
+"""Types of floats, the coarsest first."""
 
 
 def rounding_tolerance(precision: str) -> float:
@@ -48,8 +51,15 @@ def largest_difference(
     return largest
 
 
-def difference(found: Any, wanted: Any) -> float:
-    """Returns how far an array is from another; see `largest_difference`."""
+def difference(found: Any, wanted: Any, scale: float | None = None) -> float:
+    """Returns how far an array is from another; see `largest_difference`.
+
+    Args:
+        found: An array.
+        wanted: The other.
+        scale: What the difference is a share of, if not of the largest value
+            wanted.
+    """
     found, wanted = np.asarray(found), np.asarray(wanted)
     if found.shape != wanted.shape or found.dtype != wanted.dtype:
         return np.inf
@@ -62,6 +72,7 @@ def difference(found: Any, wanted: Any) -> float:
         return np.inf
     if not finite.any():
         return 0.0
-    scale = max(1.0, float(np.max(np.abs(wanted[finite]))))
+    if scale is None:
+        scale = max(1.0, float(np.max(np.abs(wanted[finite]))))
     gap = float(np.max(np.abs(found[finite] - wanted[finite]))) / scale
     return np.inf if np.isnan(gap) else gap

@@ -5,7 +5,9 @@ from typing import Any
 
 import keras
 
+from keras_selfaux._layer_state import copy_state
 from keras_selfaux._types import Layer
+from keras_selfaux.export._difference import PRECISIONS
 
 _FLOAT32 = keras.dtype_policies.serialize(keras.DTypePolicy("float32"))
 _COARSE = ("bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
@@ -14,10 +16,7 @@ _COARSE = ("bfloat16", "float16", "mixed_bfloat16", "mixed_float16")
 def lowest_precision(model: keras.Model) -> str:
     """Returns the coarsest type of floats that a layer computes in."""
     found = {layer.compute_dtype for layer in _layers(model)}
-    coarsest_first = ("bfloat16", "float16")
-    return next(
-        (dtype for dtype in coarsest_first if dtype in found), "float32"
-    )
+    return next((dtype for dtype in PRECISIONS if dtype in found), "float32")
 
 
 def in_float32(model: keras.Model) -> keras.Model:
@@ -39,7 +38,7 @@ def in_float32(model: keras.Model) -> keras.Model:
     # Layers within layers are found by name, and need not be registered.
     with keras.saving.custom_object_scope(classes):
         copy = keras.models.clone_model(model, clone_function=_float32_copy)
-    copy.set_weights(model.get_weights())
+    copy_state(model, copy)
     return copy
 
 

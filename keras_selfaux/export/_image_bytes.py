@@ -13,13 +13,17 @@ from keras_selfaux._types import Tensor
 from keras_selfaux.export._inputs import Batch
 from keras_selfaux.export._signature import Endpoint, Signature
 
+_ROUNDING = 1e-3
+
 
 class ImageBytes(Signature):
-    """Takes encoded images: JPEG, PNG, GIF (the first frame) or BMP.
+    """Takes encoded images.
 
-    They are decoded, resized by averaging over areas, and scaled from -1 to 1,
-    as `keras_selfaux.datasets` does it for training. The input is called
-    `image_bytes` too, and is a tensor of strings, `(batch,)`.
+    Colour images may be JPEG, PNG, GIF (the first frame) or BMP, those of one
+    channel JPEG or PNG, those of four PNG. They are decoded, resized by
+    averaging over areas, and scaled from -1 to 1, as `keras_selfaux.datasets`
+    does it for training; a model of integers is given bytes. The input is
+    called `image_bytes` too, and is a tensor of strings, `(batch,)`.
 
     Args:
         name: What clients call the signature. Defaults to `"image_bytes"`.
@@ -29,6 +33,9 @@ class ImageBytes(Signature):
             channels)`, to what the model was trained on, if that was not
             scaled from -1 to 1. It becomes part of the servable, so that it
             must be made of TensorFlow operations. Defaults to `None`.
+
+    Raises:
+        ValueError: If `size` is no height and width.
 
     Example:
 
@@ -44,12 +51,22 @@ class ImageBytes(Signature):
         preprocess: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
         super().__init__(name)
+        if size is not None and not (
+            isinstance(size, tuple | list)
+            and len(size) == 2
+            and all(type(n) is int and n > 0 for n in size)
+        ):
+            raise error(
+                "`size` must be height and width in pixels.",
+                received=f"size={size!r}",
+                remedy="Pass, say, (96, 128), or leave it out.",
+            )
         self.size = size
         self.preprocess = preprocess
 
     def endpoint(self, model: keras.Model, specs: Any) -> Endpoint:
         height, width, channels = self._shape(specs)
-        preprocess = self.preprocess or _images.scaled
+        as_trained = self._as_trained(specs)
 
         def decoded(encoded: Tensor) -> Tensor:
             pixels = tf.io.decode_image(
@@ -65,20 +82,50 @@ class ImageBytes(Signature):
                     (height, width, channels), tf.uint8
                 ),
             )
-            inputs = tf.cast(preprocess(pixels), specs.dtype)
-            answers: dict[str, Tensor] = model(inputs, training=False)
+            answers: dict[str, Tensor] = model(
+                as_trained(pixels), training=False
+            )
             return answers
 
         return call, [tf.TensorSpec((None,), tf.string, "image_bytes")]
 
-    def request(self, batch: Batch, specs: Any) -> Batch:
-        (images,) = batch.values()
-        if self.preprocess is None:
-            pixels = _images.as_pixels(images)
-        else:  # which cannot be undone: any picture warms up
-            pixels = np.zeros((len(images), *self._shape(specs)), np.uint8)
+    def request(self, batch: Batch, specs: Any) -> tuple[Batch, Batch]:
+        pixels = self._pixels(batch, specs)
         encoded = [tf.io.encode_png(image).numpy() for image in pixels]
-        return {"image_bytes": np.array(encoded, object)}
+        ((name, _),) = batch.items()
+        return (
+            {"image_bytes": np.array(encoded, object)},
+            {name: self._as_trained(specs)(pixels).numpy()},
+        )
+
+    def _pixels(self, batch: Batch, specs: Any) -> Any:
+        """Returns images of bytes that come close to those of a batch."""
+        (images,) = batch.values()
+        if self.preprocess is not None:
+            # It cannot be undone, but any picture warms up.
+            return np.zeros((len(images), *self._shape(specs)), np.uint8)
+        if specs.dtype.is_integer:
+            return images.astype(np.uint8)
+        if not np.all(np.abs(images) <= 1 + _ROUNDING):
+            raise error(
+                f"The signature {self.name!r} scales images from -1 to 1, "
+                "which is not what the model is given.",
+                received=f"`examples` from {images.min():.3g} to "
+                f"{images.max():.3g}",
+                remedy="Tell what the model was trained on by "
+                "`ImageBytes(preprocess=...)`.",
+            )
+        return _images.as_pixels(images)
+
+    def _as_trained(self, specs: Any) -> Callable[[Tensor], Tensor]:
+        """Returns what maps images of bytes to what the model takes."""
+        if self.preprocess is not None:
+            scale = self.preprocess
+        elif specs.dtype.is_integer:
+            scale = tf.identity
+        else:
+            scale = _images.scaled
+        return lambda pixels: tf.cast(scale(pixels), specs.dtype)
 
     def _shape(self, specs: Any) -> tuple[int, int, int]:
         is_image = isinstance(specs, tf.TensorSpec) and specs.shape.rank == 4

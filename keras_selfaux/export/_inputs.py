@@ -15,7 +15,8 @@ Batch = dict[str, Any]
 """One array per input, by the input's name."""
 
 _BATCH_SIZE = 32
-_NAME_BY_KERAS = re.compile(r"keras_tensor(_\d+)?")
+# The second is what an input without name is called in a model that was loaded.
+_NAME_BY_KERAS = re.compile(r"(keras_tensor|input_layer)(_\d+)?")
 _VALID_NAME = re.compile("[A-Za-z][A-Za-z0-9_]*")
 
 
@@ -118,13 +119,16 @@ def as_batch(examples: Any, specs: Any) -> Batch:
     """Returns examples as one batch.
 
     Args:
-        examples: Inputs in the structure of `specs`, arrays with one row per
-            example.
+        examples: Inputs in the structure of `specs`: arrays with one row per
+            example, or a `tf.data.Dataset` of such batches, of which the
+            first is taken.
         specs: What `input_specs` returned.
 
     Raises:
         ValueError: If there are none, or they do not fit, as in `batches_of`.
     """
+    if isinstance(examples, tf.data.Dataset):
+        return batches_of(examples.take(1), specs)[0]
     batch = _by_name(examples, specs)
     if not _rows(batch):
         raise _no_examples()

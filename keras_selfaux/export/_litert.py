@@ -2,7 +2,7 @@
 
 import pathlib
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -28,17 +28,17 @@ def write_litert(
     model: keras.Model,
     path: Path,
     examples: Any = None,
-    tasks: Sequence[Task] | None = None,
+    tasks: Iterable[Task] | None = None,
     quantization: str | None = None,
     tolerance: float | None = None,
 ) -> dict[Task, float]:
     """Writes the primaries for LiteRT, and tries the file on examples.
 
-    The file has one signature, whose inputs and outputs are float32 and of any
-    batch size. Outputs have the names of the tasks. Inputs have the keys of a
-    dict of inputs, or the names that `keras.Input` was given; one without is
-    called `inputs`. All operations are LiteRT's own. A model of mixed precision
-    is written in float32.
+    The file has one signature, for any batch size. Inputs and outputs have the
+    model's types, or float32 where these are shorter floats. Outputs have the
+    names of the tasks. Inputs have the keys of a dict of inputs, or the names
+    that `keras.Input` was given; one without is called `inputs`. All operations
+    are LiteRT's own. A model of mixed precision is written in float32.
 
     Args:
         model: A `SelfAuxModel` that has been built, or a functional Keras model
@@ -101,6 +101,8 @@ def write_litert(
     with new_file(path) as unfinished:
         try:
             _export(plain, unfinished, specs, _settings(quantization, batches))
+        except OSError:
+            raise
         except Exception as cause:  # The converter has no one kind of error.
             raise RuntimeError(
                 "The model cannot be converted for LiteRT. Received: "

@@ -70,10 +70,21 @@ def _training(model: keras.Model) -> dict[str, Any] | None:
     history = getattr(model, "history", None)
     if not history or not history.epoch:
         return None
-    last = {name: float(values[-1]) for name, values in history.history.items()}
-    # JSON has no NaN.
-    metrics = {n: v if np.isfinite(v) else None for n, v in last.items()}
+    metrics = {
+        name: _as_json(values[-1]) for name, values in history.history.items()
+    }
     return {"epochs": history.epoch[-1] + 1, "metrics": metrics}
+
+
+def _as_json(value: Any) -> Any:
+    """Returns a metric's value; it may be an array, and JSON has no NaN."""
+    if isinstance(value, list):
+        return [_as_json(item) for item in value]
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
+    if isinstance(value, int | str | None):
+        return value
+    return _as_json(np.asarray(value).tolist())
 
 
 def check_metadata(metadata: Any) -> None:
@@ -112,7 +123,10 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any] | None:
         return None
     try:
         content = json.loads(path.read_text("utf-8"))
-        if content["format"] == 1 and isinstance(content["signatures"], dict):
+        kinds = {"tasks": list, "signatures": dict, "parameters": int}
+        if content["format"] == 1 and all(
+            isinstance(content[key], kind) for key, kind in kinds.items()
+        ):
             return dict(content)
         problem: Any = f"format {content['format']!r}"
     except (KeyError, TypeError, ValueError) as cause:

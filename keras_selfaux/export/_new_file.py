@@ -7,6 +7,12 @@ from collections.abc import Iterator
 
 from keras_selfaux._checks import error
 from keras_selfaux._files import Path
+from keras_selfaux.export._unfinished import (
+    locked,
+    unfinished_folder,
+    write_through,
+    write_through_entry,
+)
 
 
 def check_new_file(path: Path, suffix: str) -> pathlib.Path:
@@ -49,24 +55,17 @@ def new_file(path: pathlib.Path) -> Iterator[pathlib.Path]:
         path: What the file will be called.
 
     Yields:
-        A path beside it, with the same suffix.
+        A path in a hidden folder beside it, with the same name.
 
     Raises:
         FileExistsError: If the name has been taken in the meantime.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
+    with unfinished_folder(path.parent) as folder:
+        unfinished = folder / path.name
         yield unfinished
-        try:
-            # Unlike a renaming, a link never replaces a file.
-            os.link(unfinished, path)
-        except FileExistsError as cause:
-            raise _exists(path) from cause
-        except OSError:
-            # Some file systems have no links.
+        write_through(folder)
+        with locked(path.parent):
             if os.path.lexists(path):
-                raise _exists(path) from None
+                raise _exists(path)
             os.rename(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+        write_through_entry(path)

@@ -2,7 +2,7 @@
 
 import importlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import keras
@@ -22,15 +22,16 @@ def write_onnx(
     model: keras.Model,
     path: Path,
     examples: Any = None,
-    tasks: Sequence[Task] | None = None,
+    tasks: Iterable[Task] | None = None,
     tolerance: float | None = None,
 ) -> dict[Task, float]:
     """Writes the primaries as an ONNX file, and tries it on examples.
 
-    Inputs and outputs are float32 and of any batch size. Outputs have the names
-    of the tasks. Inputs have the keys of a dict of inputs, or the names that
-    `keras.Input` was given; one without is called `inputs`. A model of mixed
-    precision is written in float32.
+    It takes any batch size. Inputs and outputs have the model's types, or
+    float32 where these are shorter floats. Outputs have the names of the tasks.
+    Inputs have the keys of a dict of inputs, or the names that `keras.Input`
+    was given; one without is called `inputs`. A model of mixed precision is
+    written in float32.
 
     Args:
         model: A `SelfAuxModel` that has been built, or a functional Keras model
@@ -76,6 +77,8 @@ def write_onnx(
     with new_file(path) as unfinished:
         try:
             _export(in_float32(plain), str(unfinished), specs, checker)
+        except OSError:
+            raise
         except Exception as cause:  # The converter has no one kind of error.
             raise RuntimeError(
                 "The model cannot be converted to ONNX. Received: "

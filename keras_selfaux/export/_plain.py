@@ -1,7 +1,7 @@
 """`plain_model`: the Keras model that every export starts from."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -9,11 +9,12 @@ import tensorflow as tf
 from keras_selfaux._checks import error
 from keras_selfaux._types import Layer, Task
 from keras_selfaux.distribution import check_outside_of_scope
+from keras_selfaux.export._content import PRODUCTS
 from keras_selfaux.model import SelfAuxModel
 
 
 def plain_model(
-    model: keras.Model, tasks: Sequence[Task] | None = None
+    model: keras.Model, tasks: Iterable[Task] | None = None
 ) -> keras.Model:
     """Returns a functional Keras model of the primaries of some tasks.
 
@@ -39,6 +40,8 @@ def plain_model(
     _check_functional(plain)
     if tasks is None:
         return plain
+    if isinstance(tasks, Iterable) and not isinstance(tasks, str):
+        tasks = list(tasks)
     _check_tasks(tasks, list(plain.output))
     kept = keras.Model(
         plain.input,
@@ -71,7 +74,7 @@ def _check_functional(model: Any) -> None:
     )
 
 
-def _check_tasks(tasks: Sequence[Task], known: list[Task]) -> None:
+def _check_tasks(tasks: Any, known: list[Task]) -> None:
     if (
         isinstance(tasks, Sequence)
         and not isinstance(tasks, str)
@@ -89,7 +92,7 @@ def _check_tasks(tasks: Sequence[Task], known: list[Task]) -> None:
 def _check_separable(
     kept: keras.Model, plain: keras.Model, tasks: Sequence[Task]
 ) -> None:
-    """Raises if `kept` still has weights that none of its tasks needs."""
+    """Raises if `kept` still computes what none of its tasks needs."""
     # Keras leaves out layers that are not needed. What a layer computes for
     # others it takes along, and only a layer with several outputs can.
     suspects = [
@@ -99,31 +102,39 @@ def _check_separable(
     ]
     if not suspects:
         return
-    needed, once_needed = _weights_read(kept), _weights_read(plain)
+    alone, together = _needs(kept), _needs(plain)
     for layer in suspects:
         left_over = [
             weight.path
             for weight in layer.weights
-            if id(weight) in once_needed - needed
+            if id(weight) in together.weights - alone.weights
         ]
-        if left_over:
+        if left_over or alone.idle_products > together.idle_products:
             raise error(
                 f"`tasks` cannot be parted from the others: layer "
                 f"{layer.name!r} is one operation that computes them together.",
                 received=f"tasks={list(tasks)!r}, and {len(left_over)} "
-                f"weights that only others need, such as {left_over[0]!r}",
+                f"weights that only others need: {left_over[:3]}",
                 remedy="Make the encoder a functional model or a "
                 "`layers.BranchedEncoder`, or leave `tasks` out.",
             )
 
 
-def _weights_read(model: Layer) -> set[int]:
-    """Returns which weights predictions are computed from, by `id`."""
-    specs = keras.tree.map_structure(
-        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), model.input
-    )
-    traced = tf.function(lambda x: model(x, training=False))
-    function = traced.get_concrete_function(specs)
+class _Needs(NamedTuple):
+    """What predictions are computed from.
+
+    Attributes:
+        weights: The weights, by `id`.
+        idle_products: How many products no prediction needs.
+    """
+
+    weights: set[int]
+    idle_products: int
+
+
+def _needs(model: Layer) -> _Needs:
+    """Returns what the predictions of a model are computed from."""
+    function = trace(model)
     reached, waiting = set(), [tensor.op for tensor in function.outputs]
     while waiting:
         if (operation := waiting.pop()) not in reached:
@@ -139,8 +150,30 @@ def _weights_read(model: Layer) -> set[int]:
         )
         if inside.op in reached
     }
-    return {
-        id(weight)
-        for weight in model.weights
-        if id(weight.value.handle) in read
-    }
+    return _Needs(
+        {id(w) for w in model.weights if id(w.value.handle) in read},
+        sum(
+            operation.type in PRODUCTS and operation not in reached
+            for operation in function.graph.get_operations()
+        ),
+    )
+
+
+def trace(model: keras.Model) -> Any:
+    """Returns a functional model as a concrete function."""
+    specs = keras.tree.map_structure(
+        lambda tensor: tf.TensorSpec(tensor.shape, tensor.dtype), model.input
+    )
+    traced = tf.function(lambda x: model(x, training=False))
+    return traced.get_concrete_function(specs)
+
+
+def num_products(model: keras.Model) -> int:
+    """Returns how many products there are in a functional model's graph."""
+    graph = trace(model).graph.as_graph_def()
+    functions = (function.node_def for function in graph.library.function)
+    return sum(
+        node.op in PRODUCTS
+        for nodes in (graph.node, *functions)
+        for node in nodes
+    )

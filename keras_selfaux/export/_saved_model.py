@@ -81,3 +81,19 @@ def _spec(info: Any) -> dict[str, Any]:
         "dtype": tf.DType(info.dtype).name,
         "shape": None if shape.rank is None else shape.as_list(),
     }
+
+
+def signatures_alike(specs: dict[str, Any], name: str) -> list[str]:
+    """Returns which signatures take what one takes, and give what it gives.
+
+    Args:
+        specs: As `signature_specs` returns them.
+        name: The one that others are compared with. They may give less.
+    """
+    wanted = specs[name]
+    return [
+        other
+        for other, ends in specs.items()
+        if ends["inputs"] == wanted["inputs"]
+        and ends["outputs"].items() <= wanted["outputs"].items()
+    ]

@@ -8,7 +8,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from keras_selfaux._checks import error
 from keras_selfaux._types import Task
+from keras_selfaux.export._difference import rounding_tolerance
+from keras_selfaux.export._full_precision import lowest_precision
 from keras_selfaux.export._inputs import Batch, as_batch, input_specs
 from keras_selfaux.export._manifest import (
     check_metadata,
@@ -19,7 +22,12 @@ from keras_selfaux.export._plain import plain_model
 from keras_selfaux.export._saved_model import DEFAULT_SIGNATURE, read_meta_graph
 from keras_selfaux.export._signature import Endpoint, Signature, plain_endpoint
 from keras_selfaux.export._signatures import as_signatures, check_names
-from keras_selfaux.export._trial import check_against_model
+from keras_selfaux.export._trial import (
+    Trial,
+    answers_of,
+    check_alike,
+    difference_from_model,
+)
 from keras_selfaux.export._versions import (
     check_base_path,
     check_version,
@@ -63,10 +71,12 @@ def write_servable(
             name becomes the model's name in warm-up requests.
         version: The number, at least 1. Defaults to `None`: one more than
             the highest there is.
-        examples: Some inputs as `predict` takes them, which a server runs
-            before it answers anybody: with each signature one of them, and
-            all. They are tried before the version appears. Defaults to
-            `None`: no warm-up requests.
+        examples: Some inputs, arrays with one row each or a
+            `tf.data.Dataset` of batches without labels, of which the first is
+            taken. A server runs them before it answers anybody: the first by
+            every signature, and all by `serving_default` and those of
+            `signatures`. They are tried, and compared with the model, before
+            the version appears. Defaults to `None`: no warm-up requests.
         signatures: Further ways to call it: `"image_bytes"`, `"tf_examples"`,
             or instances such as `export.ImageBytes(size=(96, 128))`.
         tasks: The tasks to export; of the others there will be nothing left.
@@ -92,26 +102,44 @@ def write_servable(
     folder = check_base_path(base_path)
     check_version(folder, version)
     check_metadata(metadata)
-    plain = plain_model(model, None if tasks is None else list(tasks))
+    plain = plain_model(model, tasks)
     further = as_signatures(signatures)
     check_names(list(plain.output), further)
     specs = input_specs(plain)
-    requests = []
+    _check_batch_size(plain)
+    trials = []
     if examples is not None:
         serving_protos()  # raises before any work is done
         batch = as_batch(examples, specs)
-        requests = _warmup_requests(batch, specs, list(plain.output), further)
+        trials = _warmup_requests(batch, specs, list(plain.output), further)
     endpoints = _endpoints(plain, specs, further)
-    name = folder.resolve().name
+    name = pathlib.Path(os.path.abspath(folder)).name
     with new_version(folder, version) as new:
         _save(plain, endpoints, new.folder)
-        if requests:
+        if trials:
+            requests = [trial.request for trial in trials]
             write_warmup(new.folder, name, requests)
-            check_against_model(new.folder, plain, requests)
+            difference = difference_from_model(
+                model, specs, trials, answers_of(new.folder, requests)
+            )
+            tolerance = rounding_tolerance(lowest_precision(plain))
+            check_alike(new.folder, "the model", difference, tolerance)
         meta_graph = read_meta_graph(new.folder)
         content = manifest(model, plain, name, meta_graph, metadata)
         write_manifest(new.folder, content)
     return new.path
+
+
+def _check_batch_size(plain: keras.Model) -> None:
+    """Raises if a model takes batches of one size only."""
+    sizes = {tensor.shape[0] for tensor in keras.tree.flatten(plain.input)}
+    if sizes != {None}:
+        raise error(
+            "A servable takes batches of any size.",
+            received=f"a model for batches of {sizes}",
+            remedy="Make its inputs by `keras.Input(shape)`, without a size "
+            "of batches.",
+        )
 
 
 def _endpoints(
@@ -145,17 +173,13 @@ def _save(
 
 def _warmup_requests(
     batch: Batch, specs: Any, tasks: list[Task], further: list[Signature]
-) -> list[Request]:
-    """Returns one request of a single row and one of all, per signature."""
-    requests = []
-    count = len(next(iter(batch.values())))
-    for rows in sorted({1, count}):
-        part = {name: array[:rows] for name, array in batch.items()}
-        requests += [
-            Request(signature.name, signature.request(part, specs))
-            for signature in further
-        ]
-        requests += [
-            Request(name, part) for name in (DEFAULT_SIGNATURE, *tasks)
-        ]
-    return requests
+) -> list[Trial]:
+    """Returns a request of one row per signature, and some of all rows."""
+    first = {name: array[:1] for name, array in batch.items()}
+    trials = []
+    for part in (first, batch):
+        trials.append(Trial(Request(DEFAULT_SIGNATURE, part), part))
+        for signature in further:
+            sent, given = signature.request(part, specs)
+            trials.append(Trial(Request(signature.name, sent), given))
+    return trials + [Trial(Request(task, first), first) for task in tasks]

@@ -36,8 +36,8 @@ class ServableReport:
         """Returns the findings for people."""
         lines = [
             f"{self.path}: fine",
-            f"  {self.parameters:,} parameters, {self.operations:,} "
-            "operations, none without an answer that needs it",
+            f"  {self.parameters:,} parameters, all of which answers need, "
+            f"and {self.operations:,} operations",
             f"  {self.warmup_requests} warm-up requests run",
             "  answers by TensorFlow's Python and C loaders agree to "
             f"{self.loaders:.1g}",

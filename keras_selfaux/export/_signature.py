@@ -37,7 +37,7 @@ class Signature(abc.ABC):
         """
 
     @abc.abstractmethod
-    def request(self, batch: Batch, specs: Any) -> Batch:
+    def request(self, batch: Batch, specs: Any) -> tuple[Batch, Batch]:
         """Returns what a client would send for a batch of inputs.
 
         Args:
@@ -45,7 +45,8 @@ class Signature(abc.ABC):
             specs: The model's inputs, as `tf.TensorSpec`.
 
         Returns:
-            Arrays by the names of the signature's inputs.
+            Arrays by the names of the signature's inputs, and what the model
+            is given then, by the names of its own.
         """
 
 

@@ -49,7 +49,7 @@ class TFExamples(Signature):
             )
         return tf.io.FixedLenFeature(spec.shape[1:], _stored_type(spec.dtype))
 
-    def request(self, batch: Batch, specs: Any) -> Batch:
+    def request(self, batch: Batch, specs: Any) -> tuple[Batch, Batch]:
         flat = tf.nest.flatten(specs)
         dtypes = {spec.name: _stored_type(spec.dtype) for spec in flat}
         count = len(next(iter(batch.values())))
@@ -64,7 +64,7 @@ class TFExamples(Signature):
             ).SerializeToString()
             for i in range(count)
         ]
-        return {"examples": np.array(messages, object)}
+        return {"examples": np.array(messages, object)}, batch
 
 
 def _stored_type(dtype: tf.DType) -> tf.DType:
@@ -75,7 +75,10 @@ def _stored_type(dtype: tf.DType) -> tf.DType:
 
 def _as_feature(values: Any, dtype: tf.DType) -> tf.train.Feature:
     if dtype == tf.int64:
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
+        whole = tf.train.Int64List(value=map(int, values))
+        return tf.train.Feature(int64_list=whole)
     if dtype == tf.string:
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+        # NumPy's strings are texts.
+        texts = tf.train.BytesList(value=map(tf.compat.as_bytes, values))
+        return tf.train.Feature(bytes_list=texts)
     return tf.train.Feature(float_list=tf.train.FloatList(value=values))

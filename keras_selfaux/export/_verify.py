@@ -14,14 +14,16 @@ from keras_selfaux.export._difference import (
     rounding_tolerance,
 )
 from keras_selfaux.export._manifest import read_manifest
-from keras_selfaux.export._plain import plain_model
+from keras_selfaux.export._model_match import check_model_fits
 from keras_selfaux.export._saved_model import (
     DEFAULT_SIGNATURE,
     read_meta_graph,
     signature_specs,
+    signatures_alike,
 )
 from keras_selfaux.export._servable_report import ServableReport
 from keras_selfaux.export._trial import (
+    Trial,
     answers_of,
     check_alike,
     difference_from_model,
@@ -45,12 +47,16 @@ def verify_servable(
 
     It is read without Keras and without this package: by TensorFlow's Python
     loader, and by its C API in a process of its own, as servers in C++ do.
-    Both run the warm-up requests, or made-up inputs where there are none.
+    Both run the warm-up requests, and made-up inputs if none of these are the
+    model's own inputs. Every variable must be one that an answer of some
+    signature is computed from, so that a head which only helped to train would
+    show.
 
     Args:
         path: The folder, `base_path/<version>`.
         model: The model that was exported, if there still is one: its answers
-            are compared, and its parameters counted. Defaults to `None`.
+            are compared, its parameters counted, and its matrix products and
+            convolutions. Defaults to `None`.
         tolerance: The largest difference that is put up with, as a share of
             the largest answer if that is above 1. Defaults to `None`: 1e-5,
             or 0.01 where something is computed in float16 and 0.08 in
@@ -61,8 +67,8 @@ def verify_servable(
 
     Raises:
         ValueError: If it cannot be loaded, signatures are not those that it
-            was written with, something in it is there for no answer, or
-            answers differ.
+            was written with, variables in it are there for no answer, it is
+            not of the model, or answers differ.
         RuntimeError: If TensorFlow's C API cannot load or run it.
         FileNotFoundError: If TensorFlow's package has no C API, as on Windows.
         ImportError: If there are warm-up requests, and
@@ -84,14 +90,24 @@ def verify_servable(
         tolerance = rounding_tolerance(found.precision)
     recorded = read_warmup(folder)
     _check_requests(folder, recorded, specs)
-    requests = recorded or made_up_requests(specs)
+    requests = [*recorded]
+    own = signatures_alike(specs, DEFAULT_SIGNATURE)
+    if not any(request.signature in own for request in recorded):
+        requests += made_up_requests({name: specs[name] for name in own})
     answers = answers_of(folder, requests)
     loaders = largest_difference(run_in_c_api(folder, requests), answers)
     check_alike(folder, "TensorFlow's C API", loaders, tolerance)
     difference = None
     if model is not None:
-        plain = _matching_model(folder, model, specs, found)
-        difference = difference_from_model(plain, requests, answers)
+        inputs = check_model_fits(folder, model, specs, found)
+        asked = [
+            (Trial(request, dict(request.inputs)), answer)
+            for request, answer in zip(requests, answers, strict=True)
+            if request.signature in own
+        ]
+        difference = difference_from_model(
+            model, inputs, *zip(*asked, strict=True)
+        )
         check_alike(folder, "the model", difference, tolerance)
     return ServableReport(
         path=os.fspath(path),
@@ -122,6 +138,8 @@ def _check_signatures(folder: pathlib.Path, specs: Specs) -> None:
         for name in {*wanted, *specs}
         if wanted.get(name) != specs.get(name)
     }
+    if {*manifest["tasks"]} != {*specs[DEFAULT_SIGNATURE]["outputs"]}:
+        different.add("tasks")
     if different:
         raise error(
             f"The signatures of the servable '{folder}' are not those that "
@@ -132,15 +150,14 @@ def _check_signatures(folder: pathlib.Path, specs: Specs) -> None:
 
 
 def _check_content(folder: pathlib.Path, found: Content) -> None:
-    """Raises if something is there for no answer."""
-    idle = [*found.idle_variables, *found.idle_operations]
-    if idle:
-        shown = ", ".join(idle[:5])
+    """Raises if there are variables for no answer."""
+    if found.idle_variables:
+        shown = ", ".join(found.idle_variables[:5])
         raise error(
-            f"The servable '{folder}' has variables or operations that no "
-            "answer needs: heads that only helped to train, say, or the second "
-            "copy of every weight that Keras's own `export` writes.",
-            received=f"{len(idle)} of them: {shown}",
+            f"The servable '{folder}' has variables that no answer needs: "
+            "heads that only helped to train, say, or the second copy of every "
+            "weight that Keras's own `export` writes.",
+            received=f"{len(found.idle_variables)} of them: {shown}",
             remedy="Write it with `write_servable`.",
         )
 
@@ -159,21 +176,3 @@ def _check_requests(
                 remedy="Export the model again; a server would refuse this "
                 "one.",
             )
-
-
-def _matching_model(
-    folder: pathlib.Path, model: keras.Model, specs: Specs, found: Content
-) -> keras.Model:
-    """Returns the plain model of what is served, checked for its size."""
-    tasks = list(specs[DEFAULT_SIGNATURE]["outputs"])  # maybe not all
-    plain = plain_model(model, tasks)
-    wanted = plain.count_params()
-    if found.parameters > wanted:
-        raise error(
-            f"The servable '{folder}' must have no more parameters than the "
-            "model without what only training needs.",
-            received=f"{found.parameters:,} parameters, where the model has "
-            f"{wanted:,}",
-            remedy="Export the model as it is now.",
-        )
-    return plain

@@ -6,22 +6,22 @@ name that is none, and renamed when it is complete.
 """
 
 import contextlib
+import operator
 import os
 import pathlib
-import shutil
-import types
-import uuid
 from collections.abc import Iterator
+from typing import Any
 
-from keras_selfaux._checks import check_count, error
+from keras_selfaux._checks import error
+from keras_selfaux.export._unfinished import (
+    locked,
+    unfinished_folder,
+    write_through,
+    write_through_entry,
+)
 
-fcntl: types.ModuleType | None
-try:
-    import fcntl
-except ImportError:  # Windows, where what killed exports leave stays
-    fcntl = None
-
-_PREFIX = ".unfinished-"
+_HIGHEST = 2**63 - 1
+"""Servers read version numbers as int64."""
 
 
 def taken_versions(base_path: pathlib.Path) -> set[int]:
@@ -33,31 +33,32 @@ def taken_versions(base_path: pathlib.Path) -> set[int]:
     return {int(n) for n in names if n.isascii() and n.isdecimal()}
 
 
-def check_base_path(base_path: str | os.PathLike[str]) -> pathlib.Path:
+def check_base_path(base_path: Any) -> pathlib.Path:
     """Returns the path of a local folder.
 
     Raises:
-        ValueError: If it is a URL.
-        NotADirectoryError: If it is a file.
+        ValueError: If it is no path, or a URL.
+        NotADirectoryError: If there is something else of that name.
     """
-    if "://" in os.fspath(base_path):
+    is_path = isinstance(base_path, str | os.PathLike)
+    if not is_path or not (name := os.fspath(base_path)) or "://" in name:
         raise error(
             "`base_path` must be a local folder: where there is no renaming, "
             "a version cannot appear at once.",
-            received=f"base_path={os.fspath(base_path)!r}",
+            received=f"base_path={base_path!r}",
             remedy="Write to a local folder and copy the version from there, "
             "`saved_model.pb` last.",
         )
     path = pathlib.Path(base_path)
-    if path.exists() and not path.is_dir():
+    if os.path.lexists(path) and not path.is_dir():
         raise NotADirectoryError(
-            f"`base_path` must be a folder of versions. Received: "
-            f"'{path}', which is a file. Pass another path."
+            f"`base_path` must be a folder of versions. Received: '{path}', "
+            "which is something else. Pass another path."
         )
     return path
 
 
-def check_version(base_path: pathlib.Path, version: int | None) -> None:
+def check_version(base_path: pathlib.Path, version: Any) -> None:
     """Raises unless a version is free.
 
     Raises:
@@ -66,11 +67,20 @@ def check_version(base_path: pathlib.Path, version: int | None) -> None:
     """
     if version is None:
         return
-    check_count("version", version, least=1)
+    try:
+        number = operator.index(version)
+    except TypeError:
+        number = 0
+    if isinstance(version, bool) or not 1 <= number <= _HIGHEST:
+        raise error(
+            f"`version` must be an integer from 1 to {_HIGHEST}.",
+            received=f"version={version!r}",
+            remedy="Pass a whole number, or leave it out for the next one.",
+        )
     taken = taken_versions(base_path)
-    if version in taken:
+    if number in taken:
         raise FileExistsError(
-            f"'{base_path}' has a version {version} already, and exports are "
+            f"'{base_path}' has a version {number} already, and exports are "
             f"never overwritten. Pass version={max(taken) + 1}, or leave it "
             "out for the next one."
         )
@@ -82,9 +92,6 @@ def new_version(
 ) -> Iterator["NewVersion"]:
     """Gives a folder to write into, which becomes a version in the end.
 
-    After an exception, nothing is left of it. What is left of a process that
-    was killed is removed when the next version is made.
-
     Args:
         base_path: The folder of all versions; made if it is missing.
         version: The number; `None` for the next one.
@@ -92,29 +99,16 @@ def new_version(
     Raises:
         FileExistsError: If somebody else made this version meanwhile.
     """
-    base_path.mkdir(parents=True, exist_ok=True)
-    folder = base_path / f"{_PREFIX}{uuid.uuid4().hex}"
-    with contextlib.ExitStack() as stack:
-        with _locked(base_path):
-            _remove_leftovers(base_path)
-            # Not by `tempfile`, whose folders only their owner may read.
-            folder.mkdir()
-            stack.enter_context(_locked(folder))
+    with unfinished_folder(base_path) as folder:
         new = NewVersion(folder)
-        try:
-            yield new
-            _write_through(folder)
-            with _locked(base_path):
-                check_version(base_path, version)
-                number = (
-                    version or max(taken_versions(base_path), default=0) + 1
-                )
-                new.path = base_path / str(number)
-                os.rename(folder, new.path)
-                _write_through_entry(base_path)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+        yield new
+        write_through(folder)
+        with locked(base_path):
+            check_version(base_path, version)
+            number = version or max(taken_versions(base_path), default=0) + 1
+            new.path = base_path / str(number)
+            os.rename(folder, new.path)
+        write_through_entry(new.path)
 
 
 class NewVersion:
@@ -128,51 +122,3 @@ class NewVersion:
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
         self.path = folder
-
-
-def _remove_leftovers(base_path: pathlib.Path) -> None:
-    """Removes what exports left that were killed."""
-    for folder in base_path.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError), _locked(folder, wait=False) as held:
-            # Whoever still writes holds the lock, and the dead hold none.
-            if held:
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _locked(folder: pathlib.Path, wait: bool = True) -> Iterator[bool]:
-    """Holds the lock of a folder, which the end of a process releases.
-
-    Yields whether it is held: not every file system has locks.
-    """
-    if fcntl is None:
-        yield False
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            flags = fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB)
-            fcntl.flock(descriptor, flags)
-            held = True
-        except OSError:
-            held = False
-        yield held
-    finally:
-        os.close(descriptor)
-
-
-def _write_through(folder: pathlib.Path) -> None:
-    """Has everything in a folder on the disk before the folder is renamed."""
-    for parent, _, names in os.walk(folder):
-        for name in (*names, "."):
-            _write_through_entry(os.path.join(parent, name))
-
-
-def _write_through_entry(path: str | os.PathLike[str]) -> None:
-    if fcntl is None:  # nor can folders be opened on Windows
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

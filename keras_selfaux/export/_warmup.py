@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from keras_selfaux._checks import error
 
@@ -118,27 +119,36 @@ def read_warmup(folder: pathlib.Path) -> list[Request]:
 
 
 def made_up_requests(specs: Mapping[str, Any]) -> list[Request]:
-    """Returns a request for every signature that takes only numbers.
+    """Returns a request for every signature, with inputs drawn at random.
 
     Args:
         specs: As `signature_specs` returns them.
     """
     generator = np.random.default_rng(0)
-    requests = []
-    for signature, ends in specs.items():
-        dtypes = {n: tf.as_dtype(s["dtype"]) for n, s in ends["inputs"].items()}
-        if tf.string in dtypes.values():
-            continue
-        inputs = {}
-        for name, dtype in dtypes.items():
-            shape = ends["inputs"][name]["shape"] or [None]
-            # Sizes that may vary are 3; an image of 32 pixels suits most nets.
-            unknown = 32 if len(shape) == 4 else _ROWS
-            shape = [_ROWS, *(unknown if n is None else n for n in shape[1:])]
-            if dtype.is_floating:
-                values: Any = generator.uniform(-1, 1, shape)
-            else:
-                values = generator.integers(0, 2, shape)
-            inputs[name] = values.astype(dtype.as_numpy_dtype)
-        requests.append(Request(signature, inputs))
-    return requests
+    return [
+        Request(
+            signature,
+            {
+                name: _made_up(generator, spec)
+                for name, spec in ends["inputs"].items()
+            },
+        )
+        for signature, ends in specs.items()
+    ]
+
+
+def _made_up(
+    generator: np.random.Generator, spec: Mapping[str, Any]
+) -> NDArray[Any]:
+    """Returns random values for an input."""
+    dtype, shape = tf.as_dtype(spec["dtype"]), spec["shape"] or [None]
+    # Sizes that may vary are 3; an image of 32 pixels suits most networks.
+    unknown = 32 if len(shape) == 4 else _ROWS
+    shape = [_ROWS, *(unknown if n is None else n for n in shape[1:])]
+    if dtype == tf.string:
+        return np.full(shape, b"text", object)
+    if dtype.is_floating:
+        values: NDArray[Any] = generator.uniform(-1, 1, shape)
+    else:
+        values = generator.integers(0, 2, shape)
+    return values.astype(dtype.as_numpy_dtype)

@@ -70,7 +70,7 @@ def test_answers_that_are_all_alike_are_compared_as_they_are() -> None:
     ("change", "text"),
     [
         (lambda x: x + 0.6 * (x > 1), "by up to 0.1 of their size"),
-        (lambda x: x * np.nan, "by up to nan of their size"),
+        (lambda x: x * np.nan, "by up to inf of their size"),
     ],
 )
 def test_a_difference_that_is_too_large(change: Any, text: str) -> None:

@@ -78,4 +78,4 @@ def test_no_version_or_a_complete_one(
         assert unfinished, "no export was hit: choose other delays"
     assert checked
     last = tmp_path / str(len(checked))
-    assert export.verify_servable(last).warmup_requests == 6
+    assert export.verify_servable(last).warmup_requests == 4

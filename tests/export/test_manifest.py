@@ -5,6 +5,7 @@ import pathlib
 from typing import Any
 
 import keras
+import numpy as np
 import pytest
 
 from keras_selfaux import export
@@ -51,3 +52,20 @@ def test_of_a_model_that_was_never_trained(tmp_path: pathlib.Path) -> None:
 def test_json_must_hold_metadata(tmp_path: pathlib.Path, metadata: Any) -> None:
     with pytest.raises(ValueError, match="`metadata` must be a dict"):
         export.write_servable(dense_model(), tmp_path, metadata=metadata)
+
+
+def test_metrics_may_be_arrays(tmp_path: pathlib.Path) -> None:
+    inputs = keras.Input((3,))
+    outputs = keras.layers.Dense(2, "softmax")(inputs)
+    model = keras.Model(inputs, {"seg": outputs})
+    model.compile(
+        "sgd", "categorical_crossentropy", metrics=[keras.metrics.F1Score()]
+    )
+    x, y = np.ones((4, 3)), np.eye(2)[[0, 1, 0, 1]]
+    model.fit(x, {"seg": y}, verbose=0)
+    model.history.history["odd"] = [np.float32("nan")]
+    path = export.write_servable(model, tmp_path)
+    found = json.loads((path / "assets.extra/selfaux.json").read_text())
+    metrics = found["training"]["metrics"]
+    assert len(metrics["f1_score"]) == 2
+    assert metrics["odd"] is None

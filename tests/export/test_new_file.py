@@ -1,25 +1,13 @@
 """Files that appear whole or not at all."""
 
-import os
 import pathlib
-from typing import Any
+import threading
 
 import pytest
 
 from keras_selfaux.export._new_file import check_new_file, new_file
 
 
-def no_links(*_: Any) -> None:
-    raise PermissionError("a file system without links")
-
-
-@pytest.fixture(params=[True, False])
-def _links(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    if not request.param:
-        monkeypatch.setattr(os, "link", no_links)
-
-
-@pytest.mark.usefixtures("_links")
 def test_a_file_appears_in_the_end(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "new" / "folder" / "model.onnx"
     with new_file(path) as unfinished:
@@ -44,7 +32,6 @@ def test_a_failure_leaves_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.usefixtures("_links")
 def test_a_name_that_is_taken_in_the_meantime(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "model.onnx"
 
@@ -76,3 +63,38 @@ def test_names_must_have_the_suffix(name: str) -> None:
 
 def test_a_new_name_is_given_back_as_a_path() -> None:
     assert check_new_file("new.onnx", ".onnx") == pathlib.Path("new.onnx")
+
+
+def test_two_at_once_do_not_mix(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "model.onnx"
+    outcomes = []
+    both = threading.Barrier(2)
+
+    def write(text: str) -> None:
+        try:
+            with new_file(path) as unfinished, unfinished.open("w") as file:
+                file.write(text)
+                both.wait(10)
+        except FileExistsError:
+            outcomes.append("refused")
+        else:
+            outcomes.append(text)
+
+    threads = [threading.Thread(target=write, args=[t]) for t in "AB"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes)[1] == "refused"
+    assert path.read_text() == sorted(outcomes)[0]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_the_dead_leave_is_removed(tmp_path: pathlib.Path) -> None:
+    left = tmp_path / ".unfinished-by-the-dead"
+    left.mkdir()
+    (left / "model.onnx").write_text("half")
+    path = tmp_path / "model.onnx"
+    with new_file(path) as unfinished:
+        unfinished.write_text("whole")
+    assert list(tmp_path.iterdir()) == [path]

@@ -93,7 +93,7 @@ def test_an_encoder_that_cannot_be_parted_is_named() -> None:
     ) as e:
         plain_model(model, ["a"])
     # Kernel and bias of two other branches.
-    assert "4 weights that only others need, such as" in str(e.value)
+    assert "4 weights that only others need: [" in str(e.value)
     assert "`layers.BranchedEncoder`" in str(e.value)
 
 
@@ -161,7 +161,7 @@ def test_other_models_are_refused(make: Any, received: str) -> None:
     assert "`model` must be a `SelfAuxModel`, or" in str(problem.value)
 
 
-@pytest.mark.parametrize("tasks", ["a", [], ["a", "a"], ["a", "d"], ("d",), 3])
+@pytest.mark.parametrize("tasks", ["a", [], ["a", "a"], ["a", "d"], ["d"], 3])
 def test_tasks_must_be_known_and_once(tasks: Any) -> None:
     message = r"`tasks` must be one or more of \['a', 'b', 'c'\], and each once"
     with pytest.raises(ValueError, match=message) as problem:

@@ -118,18 +118,36 @@ class TestInputs:
         found = signatures["seg"](image=tf.constant(x))["seg"]
         assert np.allclose(found, model(x)["seg"], atol=1e-6)
 
-    def test_names_do_not_change_from_export_to_export(
-        self, tmp_path: pathlib.Path
+    @pytest.mark.parametrize("listed", [False, True])
+    def test_names_are_the_same_after_loading(
+        self, tmp_path: pathlib.Path, listed: bool
     ) -> None:
-        model = dense_model()
-        first, second = (
-            export.write_servable(model, tmp_path) for _ in range(2)
+        inputs = [keras.Input((2,)), keras.Input((3,))]
+        x = keras.layers.Concatenate()(inputs) if listed else inputs[0]
+        encoder = keras.Model(
+            inputs if listed else x,
+            {task: keras.layers.Dense(3)(x) for task in TASKS},
         )
-        names = [
-            json.loads((path / "assets.extra/selfaux.json").read_text())
-            for path in (first, second)
-        ]
-        assert names[0]["signatures"] == names[1]["signatures"]
+        model = keras_selfaux.SelfAuxModel(
+            encoder, {t: keras.layers.Dense(1) for t in TASKS}
+        )
+        arrays = [np.ones((2, 2), "float32"), np.ones((2, 3), "float32")]
+        model(arrays if listed else arrays[0])
+        model.save(tmp_path / "model.keras")
+        loaded = keras.models.load_model(tmp_path / "model.keras")
+        names = ["inputs_0", "inputs_1"] if listed else ["inputs"]
+        for number, saved in enumerate([model, loaded], start=1):
+            path = export.write_servable(saved, tmp_path / "model")
+            found = json.loads((path / "assets.extra/selfaux.json").read_text())
+            default = found["signatures"]["serving_default"]
+            assert [*default["inputs"]] == names
+            assert path.name == str(number)
+
+    def test_batches_of_a_data_set(self, tmp_path: pathlib.Path) -> None:
+        dataset = tf.data.Dataset.from_tensor_slices(vectors(6)).batch(4)
+        path = export.write_servable(dense_model(), tmp_path, examples=dataset)
+        counts = {len(inputs["inputs"]) for _, inputs in read_warmup(path)}
+        assert counts == {1, 4}
 
     @pytest.mark.parametrize(
         ("examples", "message"),
@@ -148,6 +166,98 @@ class TestInputs:
                 dense_model(), tmp_path / "model", examples=examples
             )
         assert not (tmp_path / "model").exists()
+
+
+class TestMessages:
+    """`tf.train.Example`s of inputs of all kinds."""
+
+    def test_texts_and_truths(self, tmp_path: pathlib.Path) -> None:
+        inputs = {
+            "word": keras.Input((2,), dtype="string", name="word"),
+            "is_new": keras.Input((1,), dtype="bool", name="is_new"),
+        }
+        lookup = keras.layers.StringLookup(vocabulary=["a", "b"])
+        words = keras.layers.Embedding(3, 2)(lookup(inputs["word"]))
+        both = keras.layers.Concatenate()(
+            [
+                keras.layers.Flatten()(words),
+                keras.ops.cast(inputs["is_new"], "float32"),
+            ]
+        )
+        model = keras.Model(inputs, {"seg": keras.layers.Dense(2)(both)})
+        x = {
+            "word": np.array([["a", "b"], ["c", "a"]]),
+            "is_new": np.array([[True], [False]]),
+        }
+        path = export.write_servable(
+            model, tmp_path, examples=x, signatures=["tf_examples"]
+        )
+        assert export.verify_servable(path, model).warmup_requests == 5
+
+    @pytest.mark.parametrize(
+        ("signature", "name"),
+        [("tf_examples", "examples"), ("image_bytes", "image_bytes")],
+    )
+    def test_inputs_with_the_name_of_the_signature_s(
+        self, tmp_path: pathlib.Path, signature: str, name: str
+    ) -> None:
+        image = keras.Input((8, 12, 3), name=name)
+        model = keras.Model(image, {"seg": keras.layers.Conv2D(2, 1)(image)})
+        path = export.write_servable(
+            model, tmp_path, examples=images(2), signatures=[signature]
+        )
+        assert export.verify_servable(path, model).model < 1e-5
+
+
+class Sum(export.Signature):
+    """Answers with an output that the model does not have."""
+
+    def endpoint(self, model: Any, specs: Any) -> Any:
+        def call(x: Any) -> Any:
+            answers = model(x, training=False)
+            return {**answers, "sum": sum(map(tf.reduce_sum, answers.values()))}
+
+        return call, [specs]
+
+    def request(self, batch: Any, specs: Any) -> Any:
+        return batch, batch
+
+
+def test_a_signature_of_one_s_own(tmp_path: pathlib.Path) -> None:
+    model, x = dense_model(), vectors(3)
+    path = export.write_servable(
+        model, tmp_path, examples=x, signatures=[Sum("sum")]
+    )
+    answers = signatures_of(path)["sum"](inputs=tf.constant(x))
+    wanted = sum(np.sum(value) for value in model(x).values())
+    assert float(answers["sum"]) == pytest.approx(wanted, rel=1e-5)
+    assert export.verify_servable(path, model).warmup_requests == 6
+
+
+def test_a_model_of_bytes(tmp_path: pathlib.Path) -> None:
+    inputs = keras.Input((8, 12, 3), dtype="uint8")
+    scaled = keras.layers.Rescaling(1 / 255)(inputs)
+    model = keras.Model(inputs, {"seg": keras.layers.Conv2D(2, 1)(scaled)})
+    x = np.random.default_rng(0).integers(0, 256, (2, 8, 12, 3), "uint8")
+    path = export.write_servable(
+        model, tmp_path, examples=x, signatures=["image_bytes"]
+    )
+    encoded = tf.stack([tf.io.encode_png(image) for image in x])
+    answers = signatures_of(path)["image_bytes"](image_bytes=encoded)
+    assert np.allclose(answers["seg"], model(x)["seg"], atol=1e-5)
+
+
+@pytest.mark.parametrize("channels", [1, 4])
+def test_images_without_colour_or_with_alpha(
+    tmp_path: pathlib.Path, channels: int
+) -> None:
+    inputs = keras.Input((8, 12, channels))
+    model = keras.Model(inputs, {"seg": keras.layers.Conv2D(2, 1)(inputs)})
+    x = images(1)[..., :1].repeat(channels, axis=-1)
+    path = export.write_servable(
+        model, tmp_path, examples=x, signatures=["image_bytes"]
+    )
+    assert export.verify_servable(path, model).warmup_requests == 5
 
 
 class TestErrors:
@@ -196,3 +306,18 @@ class TestErrors:
                 tmp_path,
                 signatures=["tf_examples"],
             )
+
+    def test_images_that_are_not_scaled(self, tmp_path: pathlib.Path) -> None:
+        with pytest.raises(ValueError, match="scales images from -1 to 1"):
+            export.write_servable(
+                image_model(),
+                tmp_path / "model",
+                examples=images(1) * 127.5 + 127.5,
+                signatures=["image_bytes"],
+            )
+        assert not (tmp_path / "model").exists()
+
+    @pytest.mark.parametrize("size", ["ab", (5,), 5, (0, 8), (5.5, 6)])
+    def test_sizes(self, size: Any) -> None:
+        with pytest.raises(ValueError, match="`size` must be height and"):
+            export.ImageBytes(size=size)

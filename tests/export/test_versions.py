@@ -1,9 +1,12 @@
 import os
 import pathlib
 import stat
+from typing import Any
 
+import numpy as np
 import pytest
 
+from keras_selfaux.export import _unfinished
 from keras_selfaux.export._versions import (
     check_base_path,
     check_version,
@@ -94,17 +97,62 @@ def test_what_the_dead_leave_is_removed_and_what_lives_stays(
         assert living.folder.exists()
 
 
-@pytest.mark.parametrize("version", [0, -1, 1.0, "1", True])
-def test_wrong_versions(tmp_path: pathlib.Path, version: object) -> None:
-    with pytest.raises(ValueError, match="`version` must be an integer"):
-        check_version(tmp_path, version)  # type: ignore[arg-type]
+def test_a_forked_process_does_not_keep_a_lock(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it has open is what a duplicate of the descriptor has."""
+    duplicates = []
+    opened = os.open
+
+    def open_twice(*args: Any) -> int:
+        descriptor = opened(*args)
+        duplicates.append(os.dup(descriptor))
+        return descriptor
+
+    monkeypatch.setattr(os, "open", open_twice)
+    with _unfinished.locked(tmp_path) as held:
+        assert held
+    with _unfinished.locked(tmp_path, wait=False) as held:
+        assert held
+    for descriptor in duplicates:
+        os.close(descriptor)
 
 
-def test_wrong_base_paths(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(ValueError, match=r"local folder.*'gs://models/arm'"):
-        check_base_path("gs://models/arm")
-    file = tmp_path / "file"
+def test_trouble_after_the_renaming_does_not_matter(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if (tmp_path / "1").exists():
+            raise OSError(5, "Input/output error")
+        written(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    assert write(tmp_path) == tmp_path / "1"
+
+
+@pytest.mark.parametrize("version", [0, -1, 1.0, "1", True, 2**63])
+def test_wrong_versions(tmp_path: pathlib.Path, version: Any) -> None:
+    with pytest.raises(ValueError, match="`version` must be an integer from"):
+        check_version(tmp_path, version)
+
+
+def test_numbers_of_numpy_will_do(tmp_path: pathlib.Path) -> None:
+    assert write(tmp_path, np.int64(4)) == tmp_path / "4"
+
+
+@pytest.mark.parametrize("base_path", ["gs://models/arm", "", None, b"a", 3])
+def test_wrong_base_paths(base_path: Any) -> None:
+    with pytest.raises(ValueError, match="`base_path` must be a local folder"):
+        check_base_path(base_path)
+
+
+def test_base_paths_that_are_no_folders(tmp_path: pathlib.Path) -> None:
+    file, link = tmp_path / "file", tmp_path / "link"
     file.write_text("")
-    with pytest.raises(NotADirectoryError, match="which is a file"):
-        check_base_path(file)
+    link.symlink_to(tmp_path / "nowhere")
+    for path in (file, link):
+        with pytest.raises(NotADirectoryError, match="which is something else"):
+            check_base_path(path)
     assert check_base_path(tmp_path / "new") == tmp_path / "new"

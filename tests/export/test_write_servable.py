@@ -79,12 +79,18 @@ class TestSignatures:
             (signature, len(next(iter(inputs.values()))))
             for signature, inputs in requests
         ]
-        names = ["tf_examples", "serving_default", "depth", "seg"]
-        assert sorted(counts) == sorted((n, c) for n in names for c in (1, 5))
+        assert sorted(counts) == [
+            ("depth", 1),
+            ("seg", 1),
+            ("serving_default", 1),
+            ("serving_default", 5),
+            ("tf_examples", 1),
+            ("tf_examples", 5),
+        ]
         (given,) = [
             inputs["inputs"]
             for signature, inputs in requests
-            if signature == "seg" and len(inputs["inputs"]) == 5
+            if signature == "serving_default" and len(inputs["inputs"]) == 5
         ]
         assert np.array_equal(given, vectors(16)[:5])
 
@@ -128,6 +134,13 @@ class TestTasks:
 
 
 class TestErrors:
+    def test_batches_of_one_size(self, tmp_path: pathlib.Path) -> None:
+        inputs = keras.Input(batch_shape=(4, 3))
+        model = keras.Model(inputs, {"seg": keras.layers.Dense(2)(inputs)})
+        with pytest.raises(ValueError, match=r"batches of any size.*\{4\}"):
+            export.write_servable(model, tmp_path / "model")
+        assert not (tmp_path / "model").exists()
+
     def test_a_version_that_exists(self, written: Any) -> None:
         model, path = written
         with pytest.raises(FileExistsError, match="has a version 1 already"):
