@@ -8,6 +8,7 @@ import shlex
 import numpy as np
 import pytest
 import requests
+import tensorflow as tf
 from absl import flags
 
 from examples import _runner
@@ -104,3 +105,14 @@ def test_names_every_file():
         if path.is_file() and not path.name.startswith("_")
     }
     assert named == public - {"README.md"}
+
+
+def test_prints_the_answers_of_the_model_that_is_kept():
+    table = README.split("2 rows in")[1].split("```")[0]
+    printed = [float(n) for n in re.findall(r"-?\d+\.\d{4,}", table)]
+    loaded = tf.saved_model.load(str(ROOT / "saved_models/robot_arm/1"))
+    x = tf.constant([[0.5, -0.5], [0.1, 0.2]])
+    found = loaded.signatures["serving_default"](inputs=x)
+    wanted = [found[task].numpy().ravel() for task in ("arm_0", "arm_1")]
+    # Other processors round otherwise in the last digit.
+    np.testing.assert_allclose(printed, np.concatenate(wanted), rtol=1e-4)
