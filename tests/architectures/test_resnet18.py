@@ -37,6 +37,7 @@ def test_parameters_are_those_of_resnet18() -> None:
     assert [len(convolutions(stage)) for stage in stages] == [1, 4, 5, 5, 5]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [(64, 96), (45, 61)])
 @pytest.mark.parametrize("output_stride", [8, 16])
 def test_dilation_fills_in_what_strides_leave_out(output_stride, size) -> None:
@@ -58,6 +59,7 @@ def test_dilation_fills_in_what_strides_leave_out(output_stride, size) -> None:
 SLOW = (pytest.param(paths, marks=pytest.mark.slow) for paths in (1, 2, 4))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("paths", [0, "half", 5, *SLOW])
 def test_any_number_of_stages_is_shared(paths) -> None:
     features = branched(resnet18_stages(**SMALL), paths)(images(2, 33, 47, 3))

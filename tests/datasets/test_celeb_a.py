@@ -87,6 +87,7 @@ def test_all_are_forty(prepared):
     assert len(CELEB_A_ATTRIBUTES) == 9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fraction", "num_train"), [(0.5, 3), (0.01, 1), (1, 6)]
 )

@@ -74,6 +74,7 @@ class TestBothWays:
         enumerate_two(directory=tmp_path)
         assert (tmp_path / "enumeration_forest/state.json").exists()
 
+    @pytest.mark.slow
     def test_a_functional_network_is_known_again(self, tmp_path):
         x, y = make_data()
         y["a"] = np.nan_to_num(y["a"])
@@ -142,6 +143,7 @@ class StopsAtEpoch(keras.callbacks.Callback):
 
 
 class TestResuming:
+    @pytest.mark.slow
     def test_a_forest_goes_on_where_it_was(self, tmp_path, monkeypatch):
         whole = enumerate_two(epochs=5)
 
@@ -236,6 +238,7 @@ class TestResuming:
         after = {n: (enumerated / n).read_bytes() for n in files_in(enumerated)}
         assert after == before
 
+    @pytest.mark.slow
     def test_unless_it_is_to_be_overwritten(self, tmp_path):
         enumerate_two(directory=tmp_path, epochs=1)
         gains = enumerate_two(directory=tmp_path, epochs=2, overwrite=True)
@@ -271,6 +274,7 @@ class TestResuming:
         gains = enumerate_two(directory=tmp_path, epochs=1, overwrite=True)
         assert np.all(np.isfinite(gains.by_seed))
 
+    @pytest.mark.slow
     def test_missing_weights_are_named(self, tmp_path):
         enumerate_two(directory=tmp_path, epochs=1)
         state = json.loads(
@@ -292,6 +296,7 @@ class TestResuming:
                 higher_is_better={"mae": False},
             )
 
+    @pytest.mark.slow
     def test_a_worker_leaves_overwriting_to_the_chief(
         self, tmp_path, monkeypatch
     ):

@@ -97,7 +97,13 @@ def test_a_convolutional_model(conv: Any, tmp_path: pathlib.Path) -> None:
     assert len(found) == len(kernels)
 
 
-@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy",
+    [
+        "mixed_float16",
+        pytest.param("mixed_bfloat16", marks=pytest.mark.slow),
+    ],
+)
 def test_mixed_precision_becomes_float32(
     policy: str, tmp_path: pathlib.Path
 ) -> None:
@@ -205,7 +211,11 @@ def test_quantization_makes_weights_small(
 
 @pytest.mark.parametrize(
     ("quantization", "most"),
-    [("float16", 0.005), ("dynamic", 0.05), ("int8", 0.08)],
+    [
+        pytest.param("float16", 0.005, marks=pytest.mark.slow),
+        pytest.param("dynamic", 0.05, marks=pytest.mark.slow),
+        ("int8", 0.08),
+    ],
 )
 def test_a_quantized_convolutional_model(
     quantization: str, most: float, conv: Any, tmp_path: pathlib.Path

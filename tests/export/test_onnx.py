@@ -70,7 +70,12 @@ def test_the_file_has_the_weights_of_its_tasks_alone(
 
 
 @pytest.mark.parametrize(
-    "policy", ["float32", "mixed_float16", "mixed_bfloat16"]
+    "policy",
+    [
+        "float32",
+        pytest.param("mixed_float16", marks=pytest.mark.slow),
+        pytest.param("mixed_bfloat16", marks=pytest.mark.slow),
+    ],
 )
 def test_a_convolutional_model_of_any_precision(
     policy: str, tmp_path: pathlib.Path

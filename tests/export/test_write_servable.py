@@ -116,7 +116,7 @@ class TestTasks:
         with pytest.raises(ValueError, match=r"one or more of \['depth'"):
             export.write_servable(dense_model(), tmp_path, tasks=["sge"])
 
-    @pytest.mark.parametrize("task", ["a b", "Maß", "7", "loss"])
+    @pytest.mark.parametrize("task", ["a b", "Maß"])
     def test_any_name_will_do(self, tmp_path: pathlib.Path, task: str) -> None:
         model = dense_model([task, "a_b"])
         path = export.write_servable(model, tmp_path, examples=vectors(2))

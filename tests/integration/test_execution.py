@@ -56,6 +56,7 @@ def trained(steps: int, data: Any, **options: Any) -> tuple[Any, Any]:
     return model, model.fit(data, verbose=0, **options)
 
 
+@pytest.mark.slow
 def test_steps_in_one_program_equal_steps_one_by_one() -> None:
     # Sizes change within an execution, and 7 is no multiple of 4.
     data = batches([8, 8, 3, 8, 8, 8, 8])

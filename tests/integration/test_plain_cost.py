@@ -150,7 +150,7 @@ def exported(model: Any, path: pathlib.Path) -> tuple[Cost, list[Any]]:
     return cost(function.graph), shapes
 
 
-@pytest.mark.parametrize("count", [2, 10])
+@pytest.mark.parametrize("count", [2, pytest.param(10, marks=pytest.mark.slow)])
 def test_an_export_costs_what_the_plain_model_costs(
     count: int, tmp_path: pathlib.Path
 ) -> None:

@@ -71,7 +71,9 @@ def overflowing(factor: float = 1e6) -> tuple[Any, Any]:
             "mixed_float16", "auto_lambda", True, True, marks=pytest.mark.slow
         ),
         ("mixed_float16", "auto_lambda", False, False),
-        ("mixed_bfloat16", "auto_lambda", False, True),
+        pytest.param(
+            "mixed_bfloat16", "auto_lambda", False, True, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_half_precision_trains_as_float32(
@@ -163,6 +165,7 @@ def test_the_hypergradient_does_not_carry_the_loss_scale() -> None:
     np.testing.assert_allclose(found[1], wanted, atol=1e-3 * largest)
 
 
+@pytest.mark.slow
 def test_small_gradients_of_the_meta_loss_are_not_rounded_away() -> None:
     # As small as where an image has a hundred thousand labels.
     wanted = hypergradient("float32", 1.0, loss_weights=1e-5)

@@ -62,6 +62,7 @@ def test_by_hand(gramian: list, weights: list, scale: float) -> None:
     np.testing.assert_allclose(value, weights, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_modes_agree() -> None:
     for gramian, present in helpers.gramians(3, seed=1):
         eager, *others = (helpers.numpy(run(gramian, present)) for run in modes)

@@ -72,7 +72,11 @@ def test_a_batch_without_labels(task: str, mode: str) -> None:
 
 @pytest.mark.parametrize(
     "settings",
-    [{"run_eagerly": True}, {"jit_compile": False}, {"jit_compile": True}],
+    [
+        pytest.param({"run_eagerly": True}, marks=pytest.mark.slow),
+        {"jit_compile": False},
+        pytest.param({"jit_compile": True}, marks=pytest.mark.slow),
+    ],
     ids=["eager", "graph", "jit"],
 )
 def test_a_models_losses_are_those_of_numpy(settings: dict[str, Any]) -> None:

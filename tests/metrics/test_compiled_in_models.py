@@ -87,6 +87,7 @@ def test_results_can_be_asked_for_between_batches() -> None:
     assert float(model.get_metrics_result()["a_mae"]) == 0.0
 
 
+@pytest.mark.slow
 def test_saved_models_go_on_with_the_same_metrics(
     tmp_path: pathlib.Path,
 ) -> None:

@@ -25,6 +25,7 @@ def test_error_names_what_to_install(name, data, monkeypatch):
         getattr(plots, name)(*data)
 
 
+@pytest.mark.slow
 def test_import_needs_no_matplotlib():
     code = (
         "import sys; sys.modules['matplotlib'] = None; "
