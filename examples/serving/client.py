@@ -103,17 +103,29 @@ class Config:
                 received=f"model={self.model!r}, questions {asked}",
                 remedy="Pass --model and one of these.",
             )
-        if self.version and (not self.version.isdecimal() or self.label):
+        is_number = self.version.isdecimal() and int(self.version) < 2**63
+        if self.version and (not is_number or self.label):
             raise error(
                 "`version` must be a whole number, without a `label`.",
                 received=f"version={self.version!r}, label={self.label!r}",
                 remedy="Pass one of the two.",
             )
-        if self.picture and not (self.images and self.kinds):
+        if bool(self.picture) != bool(self.kinds) or (
+            self.picture and not self.images
+        ):
             raise error(
-                "`picture` needs `images` and the `kinds` of their answers.",
-                received=f"images={self.images}, kinds={self.kinds}",
+                "`picture`, `images` and the `kinds` of their answers go "
+                "together.",
+                received=f"picture={self.picture!r}, images={self.images}, "
+                f"kinds={self.kinds}",
                 remedy="Pass such as --kinds=seg:classes,depth:depth.",
+            )
+        if self.root_certificates and not self.tls:
+            raise error(
+                "`root_certificates` are for secured connections.",
+                received=f"root_certificates={self.root_certificates!r} "
+                "without tls",
+                remedy="Pass --tls, too.",
             )
         if self.output:
             _answers.check_suffix(self.output)

@@ -41,6 +41,7 @@ from examples.serving._server._rest_server import RestServer
 from keras_selfaux._checks import check_positive, error
 
 _GRACE_SECONDS = 5.0
+_HIGHEST_PORT = 65_535
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -91,6 +92,13 @@ class Config:
             "model_config_file_poll_wait_seconds",
         ):
             check_positive(name, getattr(self, name), zero=True)
+        for name in ("port", "rest_api_port"):
+            if getattr(self, name) > _HIGHEST_PORT:
+                raise error(
+                    f"`{name}` must be at most {_HIGHEST_PORT}.",
+                    received=f"{name}={getattr(self, name)}",
+                    remedy="Pass a port, or 0 for any that is free.",
+                )
         check_positive("num_threads", self.num_threads)
         if bool(self.model_config_file) == bool(self.model_base_path):
             raise error(
@@ -111,10 +119,10 @@ class Config:
             return _models_config.single(self.model_name, self.model_base_path)
         try:
             text = pathlib.Path(self.model_config_file).read_text("utf-8")
-        except OSError as problem:
+        except (OSError, UnicodeDecodeError) as problem:
             raise error(
                 "`model_config_file` cannot be read.",
-                received=f"'{self.model_config_file}' ({problem.strerror})",
+                received=f"'{self.model_config_file}' ({problem})",
                 remedy="Pass the path of a models.config.",
             ) from problem
         return _models_config.parse(text, self.model_config_file)

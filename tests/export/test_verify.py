@@ -178,6 +178,19 @@ class TestWrong:
         with pytest.raises(ValueError, match=r"is not of this model.*inputs"):
             export.verify_servable(path, other)
 
+    def test_examples_that_tell_nothing(self, tmp_path: pathlib.Path) -> None:
+        """All models without biases answer zeros alike."""
+        inputs = keras.Input((4,), name="inputs")
+        layer = keras.layers.Dense(2, use_bias=False)
+        model = keras.Model(inputs, {"seg": layer(inputs)})
+        path = export.write_servable(
+            model, tmp_path, examples=np.zeros((2, 4), "float32")
+        )
+        assert export.verify_servable(path, model).model < 1e-6
+        layer.set_weights([3 * w + 1 for w in layer.get_weights()])
+        with pytest.raises(ValueError, match="and the model answer differ"):
+            export.verify_servable(path, model)
+
     def test_no_savedmodel(self, tmp_path: pathlib.Path) -> None:
         with pytest.raises(ValueError, match="must be the folder of a SavedM"):
             export.verify_servable(tmp_path)

@@ -59,8 +59,15 @@ def check_free(paths: Sequence[str], overwrite: bool) -> None:
 
     Raises:
         FileExistsError: If there is one already.
+        ValueError: If one is a folder.
     """
     for path in paths:
+        if path and pathlib.Path(path).is_dir():
+            raise error(
+                "`output` and `picture` must be files.",
+                received=f"'{path}', which is a folder",
+                remedy="Pass the name of a file in it.",
+            )
         if path and pathlib.Path(path).exists() and not overwrite:
             raise FileExistsError(
                 f"'{path}' is there already. Pass --overwrite to replace it, "
@@ -87,8 +94,11 @@ def save(path: str, answers: Arrays) -> None:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f".{os.getpid()}.{file.name}")
-    np.savez(unfinished, **answers)
-    os.replace(unfinished, file)
+    try:
+        np.savez(unfinished, **answers)
+        os.replace(unfinished, file)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def _lines(array: NDArray[Any]) -> list[str]:

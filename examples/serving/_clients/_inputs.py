@@ -2,21 +2,28 @@
 
 import json
 import pathlib
+import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from examples.serving._clients._signatures import Arrays, Signature
 from keras_selfaux._checks import error
 
 _SUFFIXES = (".npy", ".npz", ".json")
+_UNREADABLE = (
+    EOFError,
+    OSError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    zipfile.BadZipFile,
+)
 _JPEG = b"\xff\xd8\xff"
-_JPEG_SCAN = b"\xff\xda"
-_JPEG_END = b"\xff\xd9"
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_END = b"IEND"
 
 
 def from_text(text: str, signature: Signature) -> Arrays:
@@ -70,7 +77,7 @@ def from_file(path: str, signature: Signature) -> Arrays:
         )
     try:
         content = _read(path, suffix)
-    except (OSError, ValueError) as problem:
+    except _UNREADABLE as problem:
         raise error(
             "`input` cannot be read.",
             received=f"'{path}' ({problem})",
@@ -85,7 +92,7 @@ def from_images(paths: Sequence[str], signature: Signature) -> Arrays:
     """Returns the bytes of image files, as one batch.
 
     Raises:
-        ValueError: If one is missing, is no JPEG or PNG, or has lost its end;
+        ValueError: If one is missing, is no JPEG or PNG, or cannot be decoded;
             or if the signature takes no bytes.
     """
     name = _only(signature)
@@ -101,10 +108,12 @@ def from_images(paths: Sequence[str], signature: Signature) -> Arrays:
 def _read(path: str, suffix: str) -> Any:
     if suffix == ".json":
         return json.loads(pathlib.Path(path).read_text("utf-8"))
-    if suffix == ".npy":
-        return np.load(path, allow_pickle=False)
-    with np.load(path, allow_pickle=False) as arrays:
-        return dict(arrays)
+    # NumPy itself leaves a damaged file open.
+    with pathlib.Path(path).open("rb") as file:
+        if suffix == ".npy":
+            return np.load(file, allow_pickle=False)
+        with np.load(file, allow_pickle=False) as arrays:
+            return dict(arrays)
 
 
 def _array(path: str, value: Any) -> NDArray[Any]:
@@ -119,11 +128,11 @@ def _array(path: str, value: Any) -> NDArray[Any]:
 
 
 def _whole(array: NDArray[Any], text: str) -> NDArray[Any]:
-    if (array != np.round(array)).any():
+    if (array != np.round(array)).any() or (np.abs(array) >= 2.0**63).any():
         raise error(
-            "`x` must be whole numbers for this model.",
+            "`x` must be whole numbers of 64 bits for this model.",
             received=f"x={text!r}",
-            remedy="Leave out fractions.",
+            remedy="Leave out fractions, and pass smaller numbers.",
         )
     return array.astype(np.int64)
 
@@ -137,24 +146,20 @@ def _image(path: str) -> bytes:
             received=f"'{path}' ({problem.strerror})",
             remedy="Pass paths of JPEG or PNG files.",
         ) from problem
-    if data.startswith(_JPEG):
-        # Within a scan there is no such mark, before it there may be: that of
-        # an embedded preview.
-        is_whole = data.rfind(_JPEG_END) > data.rfind(_JPEG_SCAN)
-    elif data.startswith(_PNG):
-        is_whole = _PNG_END in data
-    else:
+    if not data.startswith((_JPEG, _PNG)):
         raise error(
             "`images` must be JPEG or PNG files.",
             received=f"'{path}', which begins with {data[:8]!r}",
             remedy="Pass paths of JPEG or PNG files.",
         )
-    if not is_whole:
+    try:
+        tf.io.decode_image(data)
+    except tf.errors.InvalidArgumentError as problem:
         raise error(
             "`images` must be whole files.",
-            received=f"'{path}', whose end is missing after {len(data)} bytes",
+            received=f"'{path}', which cannot be decoded ({problem.message})",
             remedy="Copy it again.",
-        )
+        ) from problem
     return data
 
 

@@ -69,11 +69,13 @@ class RestClient(Client):
         self._verify: str | bool = True
         if _certificates.read(target.certificates or "") is not None:
             self._verify = target.certificates or ""
-        path = f"/v1/models/{urllib.parse.quote(target.model, safe='')}"
+        model = f"/v1/models/{urllib.parse.quote(target.model, safe='')}"
+        path = model
         if target.version is not None:
             path += f"/versions/{target.version}"
         elif target.label:
             path += f"/labels/{urllib.parse.quote(target.label, safe='')}"
+        self._model = f"{scheme}://{target.server}{model}"
         self._url = f"{scheme}://{target.server}{path}"
 
     def close(self) -> None:
@@ -103,48 +105,61 @@ class RestClient(Client):
         tasks: Sequence[str],
         seconds: float,
     ) -> Arrays:
-        answer = self._call("POST", ":predict", "outputs", seconds, request)
+        # The version whose outputs are known: a single one comes without name.
+        url = f"{self._model}/versions/{self._known.version}:predict"
+        answer = self._call("POST", url, "outputs", seconds, request)
         outputs = answer["outputs"]
         names = sorted(signature.outputs)
         if len(names) == 1:
             outputs = {names[0]: outputs}
         names = list(tasks or names)
         if not isinstance(outputs, dict) or not {*names} <= {*outputs}:
-            self._metadata = None  # to be asked for again
-            details = f"other answers than {names}; is there a new version?"
-            raise self._error(grpc.StatusCode.FAILED_PRECONDITION, details)
-        return {
-            task: _array(outputs[task], signature.outputs[task])
-            for task in names
-        }
+            raise self._malformed(f"other answers than {names}")
+        try:
+            return {
+                task: _array(outputs[task], signature.outputs[task])
+                for task in names
+            }
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            raise self._malformed(problem) from problem
 
     def _ask_metadata(self, seconds: float) -> Metadata:
-        answer = self._call("GET", "/metadata", "metadata", seconds)
+        url = f"{self._url}/metadata"
+        answer = self._call("GET", url, "metadata", seconds)
         spec, signatures = (
             model_pb2.ModelSpec(),
             get_model_metadata_pb2.SignatureDefMap(),
         )
-        json_format.ParseDict(answer["model_spec"], spec)
-        content = answer["metadata"]["signature_def"]
-        # A newer server may say more than these protos know.
-        json_format.ParseDict(content, signatures, ignore_unknown_fields=True)
+        try:
+            json_format.ParseDict(answer["model_spec"], spec)
+            content = answer["metadata"]["signature_def"]
+            # A newer server may say more than these protos know.
+            json_format.ParseDict(
+                content, signatures, ignore_unknown_fields=True
+            )
+        except (KeyError, TypeError, json_format.ParseError) as problem:
+            raise self._malformed(problem) from problem
         return _signatures.from_proto(spec, signatures)
 
     def _ask_status(self, seconds: float) -> list[VersionStatus]:
-        answer = self._call("GET", "", "model_version_status", seconds)
-        return [
-            VersionStatus(
-                int(entry["version"]),
-                entry["state"],
-                entry.get("status", {}).get("error_message", ""),
-            )
-            for entry in answer["model_version_status"]
-        ]
+        key = "model_version_status"
+        answer = self._call("GET", self._url, key, seconds)
+        try:
+            return [
+                VersionStatus(
+                    int(entry["version"]),
+                    entry["state"],
+                    entry.get("status", {}).get("error_message", ""),
+                )
+                for entry in answer[key]
+            ]
+        except (AttributeError, KeyError, TypeError, ValueError) as problem:
+            raise self._malformed(problem) from problem
 
     def _call(
         self,
         method: str,
-        path: str,
+        url: str,
         key: str,
         seconds: float,
         content: Any = None,
@@ -156,7 +171,7 @@ class RestClient(Client):
         try:
             response = self._session.request(
                 method,
-                self._url + path,
+                url,
                 data=body,
                 timeout=seconds,
                 # That of the session would yield to REQUESTS_CA_BUNDLE.
@@ -169,9 +184,15 @@ class RestClient(Client):
             code = grpc.StatusCode.DEADLINE_EXCEEDED
             details = f"nothing within {seconds:.3g} s"
             raise self._error(code, details) from problem
-        except requests.exceptions.ConnectionError as problem:
+        except (
+            requests.exceptions.ConnectionError,
+            # The server went away within its answer.
+            requests.exceptions.ChunkedEncodingError,
+        ) as problem:
             code, details = grpc.StatusCode.UNAVAILABLE, _reason(problem)
             raise self._error(code, details) from problem
+        except requests.exceptions.RequestException as problem:
+            raise self._malformed(problem) from problem
         return self._content(response, key)
 
     def _content(self, response: Any, key: str) -> Any:
@@ -185,6 +206,10 @@ class RestClient(Client):
             content = content.get("error", content)
         code = _CODES.get(response.status_code, grpc.StatusCode.UNKNOWN)
         raise self._error(code, content)
+
+    def _malformed(self, problem: Any) -> ServingError:
+        details = f"an answer that is none of TensorFlow Serving's: {problem!r}"
+        return self._error(grpc.StatusCode.INTERNAL, details)
 
     def _error(self, code: grpc.StatusCode, details: Any) -> ServingError:
         return ServingError(code, self.target.server, str(details))

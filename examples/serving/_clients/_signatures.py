@@ -162,4 +162,11 @@ def _fitted(name: str, array: NDArray[Any], wanted: Tensor) -> NDArray[Any]:
             received=f"shape {shape_text(array.shape)}",
             remedy="Pass a batch, one row per example.",
         )
-    return array.astype(wanted.numpy_dtype)
+    fitted = array.astype(wanted.numpy_dtype)
+    if fitted.dtype.kind in "iu" and not np.array_equal(fitted, array):
+        raise error(
+            f"Input '{name}' has a number out of the range of {wanted.dtype}.",
+            received=f"numbers from {array.min()} to {array.max()}",
+            remedy="Pass smaller ones.",
+        )
+    return fitted

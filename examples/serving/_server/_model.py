@@ -101,7 +101,10 @@ class Model:
             self._unload(version)
 
     def _load(self, version: int, path: Any) -> None:
-        files = _versions.fingerprint(path)
+        try:
+            files = _versions.fingerprint(path)
+        except OSError:  # gone while it is looked at
+            return
         if self._failed.get(version) == files:
             return
         self._enter(version, VersionState(_State.LOADING))

@@ -23,6 +23,7 @@ from examples.serving._server._refusal import Refusal, invalid
 from examples.serving._server._servable import DEFAULT_SIGNATURE
 from keras_selfaux._checks import error
 
+_LONGEST_BODY = 2**30
 _MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d+)|/labels/([^/:]+))?"
 _PREDICT = re.compile(_MODEL + ":predict", re.IGNORECASE)
 _STATUS = re.compile(_MODEL + "(/metadata)?", re.IGNORECASE)
@@ -184,10 +185,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
     def _body(self) -> bytes:
         length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
-            # Without it there is no telling where the next request begins.
+        is_number = length.isascii() and length.isdigit()
+        if not is_number or int(length) > _LONGEST_BODY:
+            # There is no telling where the next request begins.
             self.close_connection = True
-            raise invalid("A request must say its Content-Length.")
+            raise invalid(
+                "A request must say its Content-Length, of at most "
+                f"{_LONGEST_BODY} bytes."
+            )
         return self.rfile.read(int(length))
 
     def _match(self, pattern: re.Pattern[str]) -> re.Match[str]:

@@ -110,8 +110,11 @@ def _columns(instances: Any, names: list[str]) -> dict[str, Any]:
 
 
 def _array(name: str, value: Any, dtype: tf.DType) -> NDArray[Any]:
-    leaves = np.array(value, dtype=object)
-    kinds = {type(leaf) for leaf in leaves.flat}
+    try:
+        leaves = np.array(value, dtype=object)
+        kinds = {type(leaf) for leaf in leaves.flat}
+    except (RuntimeError, ValueError) as problem:  # nested too deep
+        raise invalid(f"input '{name}': {problem}") from problem
     if list in kinds:
         raise invalid(
             f"input '{name}' is ragged: lists at one level must be of one size."

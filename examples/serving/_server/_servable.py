@@ -214,7 +214,8 @@ def _wanted(outputs: Mapping[str, Any], only: Sequence[str]) -> list[str]:
             )
     if len({*only}) < len(only):
         raise invalid(f"duplicate output tensor alias in {list(only)}.")
-    return list(only) or sorted(outputs)
+    # In one order, so that it is one call whatever order they are asked in.
+    return sorted(only or outputs)
 
 
 def _records(path: pathlib.Path) -> list[bytes]:

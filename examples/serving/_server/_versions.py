@@ -15,7 +15,10 @@ def find(base_path: pathlib.Path) -> Found:
     return {
         int(path.name): path
         for path in base_path.iterdir()
-        if path.name.isascii() and path.name.isdigit() and path.is_dir()
+        if path.name.isascii()
+        and path.name.isdigit()
+        and int(path.name) < 2**63  # as the server reads it
+        and path.is_dir()
     }
 
 
@@ -39,5 +42,5 @@ def choose(found: Found, policy: Any) -> Found:
 
 def fingerprint(path: pathlib.Path) -> tuple[Any, ...]:
     """Returns what changes when one of a version's files does."""
-    stats = [(file, file.stat()) for file in sorted(path.rglob("*"))]
+    stats = [(file, file.lstat()) for file in sorted(path.rglob("*"))]
     return tuple((file, s.st_size, s.st_mtime_ns) for file, s in stats)

@@ -1,10 +1,16 @@
 """What the client tells whoever asks wrongly."""
 
+import http.server
+import threading
+
 import numpy as np
 import pytest
 
 from examples.serving import client
+from examples.serving._clients._client import Target
 from examples.serving._clients._inputs import from_images
+from examples.serving._clients._rest_client import RestClient
+from examples.serving._clients._serving_error import ServingError
 from examples.serving._clients._signatures import Signature, Tensor
 from tests.examples.serving.images import jpeg, png
 from tests.examples.serving.running import address
@@ -17,7 +23,7 @@ class TestWhatDoesNotFit:
             (["--x=1,2,3"], r"'inputs' must be of shape \(\?, 2\).*\(1, 3\)"),
             (["--x=1,2;3"], "`x` must be rows of equally many numbers"),
             (["--x=1,a"], "`x` must be rows of equally many numbers"),
-            (["--x=1.5", "--signature=named"], "whole numbers for this model"),
+            (["--x=1.5", "--signature=named"], "whole numbers of 64 bits"),
             (["--x=1", "--signature=image_bytes"], "'image_bytes' must be str"),
             (["--x=1,2", "--signature=no"], "no signature of that.*serve"),
             (["--x=1,2", "--tasks=arm_9"], "no task of that name.*'arm_9'"),
@@ -108,8 +114,16 @@ class TestConfig:
             ({"retries": -1}, "`retries` must be an integer of at least 0"),
             ({"protocol": "smtp"}, "`protocol` must be one of"),
             ({"output": "a.txt"}, "`output` must be a file that ends with"),
-            ({"picture": "a.png"}, "`picture` needs `images` and the `kinds`"),
-            ({"kinds": ("seg",)}, "must be one of"),
+            (
+                {"picture": "a.png"},
+                "the `kinds` of their answers go",
+            ),
+            (
+                {"kinds": ("seg",)},
+                "the `kinds` of their answers go",
+            ),
+            ({"root_certificates": "a.pem"}, "are for secured connections"),
+            ({"version": "9" * 20}, "`version` must be a whole number"),
         ],
     )
     def test_values(self, changes, message):
@@ -127,13 +141,89 @@ class TestConfig:
         assert config.target.certificates == ""
 
 
-def test_a_preview_does_not_pass_for_the_end(tmp_path):
-    preview = b"\xff\xe1" + jpeg()[2:]
-    data = b"\xff\xd8" + preview + jpeg()[2:]
+@pytest.mark.parametrize(
+    "server",
+    ["", "localhost", "a b:1", "localhost:x", "localhost:99999", "[::1:80"],
+)
+def test_servers(server):
+    with pytest.raises(ValueError, match="`server` must be a host and a port"):
+        Target(server=server, model="arms")
+    assert Target(server="[::1]:8500", model="arms").deadline == 10
+
+
+@pytest.mark.parametrize("deadline", [0.0, float("inf"), float("nan"), 1e10])
+def test_deadlines(deadline):
+    with pytest.raises(ValueError, match="`deadline` must be seconds"):
+        Target(server="localhost:1", model="arms", deadline=deadline)
+
+
+def test_what_follows_an_image_does_not_matter(tmp_path):
+    """Phones append films to photos."""
+    data = jpeg() + b"\xff\xda" + bytes(2000)
     signature = Signature({"image_bytes": Tensor("string", (None,))}, {})
     path = tmp_path / "a.jpg"
     path.write_bytes(data)
     assert from_images([str(path)], signature)["image_bytes"][0] == data
-    path.write_bytes(data[:-50])
-    with pytest.raises(ValueError, match="whole files"):
-        from_images([str(path)], signature)
+
+
+@pytest.mark.parametrize("value", [2**31, -(2**40), 2**62])
+def test_whole_numbers_do_not_wrap(client, value):
+    with pytest.raises(ValueError, match="'number' has a number out of"):
+        client.predict({"number": [7, value]}, "named")
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "b.npz"])
+def test_damaged_files(run, tmp_path, name):
+    path = tmp_path / name
+    path.write_bytes(b"PK\x03\x04" if name == "b.npz" else b"")
+    with pytest.raises(ValueError, match="`input` cannot be read"):
+        run(f"--input={path}")
+
+
+def test_folders_are_no_output(run, tmp_path):
+    folder = tmp_path / "answers.npz"
+    folder.mkdir()
+    with pytest.raises(ValueError, match="which is a folder"):
+        run("--x=1,2", f"--output={folder}")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+class Broken(http.server.BaseHTTPRequestHandler):
+    """Answers as no TensorFlow Serving would."""
+
+    protocol_version = "HTTP/1.1"
+    body = b""
+    length = 0
+
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", str(self.length or len(self.body)))
+        self.end_headers()
+        self.wfile.write(self.body)
+        self.close_connection = True
+
+    def log_message(self, *args):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("body", "length", "message"),
+    [
+        (b'{"metadata": {}}', 0, "none of TensorFlow Serving's: KeyError"),
+        (b'{"metadata": 3, "model_spec": {}}', 0, "none of TensorFlow Serv"),
+        (b'{"metadata"', 100, "cannot be reached.*UNAVAILABLE"),
+    ],
+)
+def test_answers_of_something_else(body, length, message):
+    handler = type("Handler", (Broken,), {"body": body, "length": length})
+    with http.server.HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        target = Target(
+            server=f"127.0.0.1:{server.server_port}", model="arms", retries=0
+        )
+        with (
+            RestClient(target) as client,
+            pytest.raises(ServingError, match=message),
+        ):
+            client.metadata()
+        server.shutdown()

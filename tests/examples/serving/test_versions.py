@@ -8,11 +8,13 @@ import pytest
 
 from examples.serving._clients._serving_error import ServingError
 from examples.serving._server import _servable
+from keras_selfaux import export
 from tests.examples.serving.models import Served, warm_up_record
 from tests.examples.serving.running import (
     X,
     answer,
     asking,
+    config_text,
     connect,
     is_from_2,
     place,
@@ -95,11 +97,65 @@ def test_a_client_notices_a_version_with_other_tasks(
         keras.Model(x, outputs).export(base_path / ".2", verbose=False)
         (base_path / ".2").rename(base_path / "2")
         wait_until(lambda: states(server).get(1) == "END")
-        if protocol == "rest":
-            with pytest.raises(ServingError, match="is there a new version"):
-                client.predict(X)
         assert {*client.predict(X)} == {"arm_1", "arm_2"}
         assert {*client.predict(X, tasks=["arm_2"])} == {"arm_2"}
+
+
+def test_a_single_answer_is_not_taken_for_another(base_path, protocol):
+    """By REST it comes without a name."""
+    x = keras.Input((2,), name="inputs")
+    names = [["arm_0"], ["arm_1"], ["arm_0", "arm_1"]]
+    models = [
+        keras.Model(x, {t: keras.layers.Dense(1)(x) for t in tasks})
+        for tasks in names
+    ]
+    export.write_servable(models[0], base_path)
+    with (
+        start(model_name="arms", model_base_path=base_path) as server,
+        connect(server, protocol) as client,
+    ):
+        assert {*client.predict(X)} == {"arm_0"}
+        for number in (2, 3):
+            model = models[number - 1]
+            export.write_servable(model, base_path)
+            wait_until(lambda n=number: states(server).get(n - 1) == "END")
+            answers = client.predict(X)
+            expected = model.predict(np.array(X["inputs"]), verbose=0)
+            assert [*answers] == names[number - 1]
+            for task, value in expected.items():
+                np.testing.assert_allclose(answers[task], value, atol=1e-5)
+
+
+def test_odd_folders_stop_nothing(base_path, version_1, version_2):
+    place(version_1, base_path, 1)
+    (base_path / ("9" * 20)).mkdir()
+    with start(model_name="arms", model_base_path=base_path) as server:
+        assert states(server) == {1: "AVAILABLE"}
+        place(version_2, base_path, 2)
+        wait_until(lambda: states(server).get(2) == "AVAILABLE")
+        broken = base_path / "3"
+        broken.mkdir()
+        (broken / "link").symlink_to(broken / "nowhere")
+        wait_until(lambda: states(server).get(3) == "END")
+        assert states(server)[2] == "AVAILABLE"
+
+
+def test_a_label_s_version_must_stay(base_path, version_1, tmp_path):
+    """Two newest versions are kept, whatever labels say."""
+    place(version_1, base_path, 1)
+    path = tmp_path / "models.config"
+    policy = "latest { num_versions: 2 }"
+    path.write_text(config_text(base_path, policy, {"stable": 1}))
+    with start(
+        model_config_file=path,
+        allow_version_labels_for_unavailable_models=True,
+    ) as server:
+        assert answer(server, label="stable").shape == (1, 3)
+        for number in (2, 3):
+            place(version_1, base_path, number)
+        wait_until(lambda: states(server).get(1) == "END")
+        with pytest.raises(ServingError, match=r"Specific\(arms, 1\)"):
+            answer(server, label="stable")
 
 
 class TestWarmUp:
