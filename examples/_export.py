@@ -42,6 +42,12 @@ def export_and_verify(
     """
     # Who does not serve need not install what a server's messages take.
     can_warm_up = importlib.util.find_spec("tensorflow_serving") is not None
+    if not can_warm_up:
+        print(
+            "Without tensorflow-serving-api the export has no warm-up "
+            "requests.",
+            flush=True,
+        )
     x = next(iter(data.held_out("test")))[0][:NUM_EXAMPLES]
     settings = dataclasses.asdict(problem)
     kept = ("method", "seed", "best_epoch", "val_loss", "scores")

@@ -88,15 +88,27 @@ class Settings:
             )
 
 
-Config = TypeVar("Config", bound=Settings)
+Config = TypeVar("Config")
 
 
-def main(config_class: type[Config], run: Callable[[Config], Any]) -> None:
+def main(
+    config_class: type[Config],
+    run: Callable[[Config], Any],
+    *,
+    expected: tuple[type[Exception], ...] = (),
+    verbosity: int = logging.ERROR,
+) -> None:
     """Calls `run` with the settings that the command line gives.
 
     Args:
-        config_class: A subclass of `Settings`.
+        config_class: A dataclass whose fields are made by `setting`, such as
+            a subclass of `Settings`.
         run: Takes one of its instances.
+        expected: What else ends the program with one line instead of a
+            traceback, beside what a user can mend.
+        verbosity: Which log messages are shown, unless `--verbosity` says
+            otherwise. Defaults to errors, since absl would show every note of
+            TensorFlow's.
     """
     define_flags(config_class, flags.FLAGS)
 
@@ -104,8 +116,7 @@ def main(config_class: type[Config], run: Callable[[Config], Any]) -> None:
         if len(arguments) > 1:
             raise app.UsageError(f"Unexpected arguments: {arguments[1:]}.")
         if not flags.FLAGS["verbosity"].present:
-            # absl would show every note of TensorFlow's.
-            logging.set_verbosity(logging.ERROR)
+            logging.set_verbosity(verbosity)
         try:
             config = config_from_flags(config_class, flags.FLAGS)
         except ValueError as problem:
@@ -113,15 +124,18 @@ def main(config_class: type[Config], run: Callable[[Config], Any]) -> None:
         # What a user can mend needs no traceback.
         try:
             run(config)
-        except (FileExistsError, ImportError, UsageError) as problem:
+        except (
+            FileExistsError,
+            ImportError,
+            UsageError,
+            *expected,
+        ) as problem:
             sys.exit(f"error: {problem}")
 
     app.run(run_from_flags)
 
 
-def define_flags(
-    config_class: type[Settings], values: flags.FlagValues
-) -> None:
+def define_flags(config_class: type[Any], values: flags.FlagValues) -> None:
     """Defines a flag for every setting, of the type of its default."""
     # So that `--help` counts the flags among those of the runner itself.
     flags.disclaim_key_flags()
@@ -153,12 +167,13 @@ def config_from_flags(
         ValueError: If a value does not fit.
     """
     arguments = {}
-    is_demo = values["demo"].value
+    is_demo = "demo" in values and values["demo"].value
     for field in dataclasses.fields(config_class):
         flag = values[field.name]
         value = flag.value
         if isinstance(field.default, tuple):
-            value = _as_tuple(field.name, value, type(field.default[0]))
+            kind = type(field.default[0]) if field.default else str
+            value = _as_tuple(field.name, value, kind)
         if is_demo and not flag.present:
             value = config_class.DEMO.get(field.name, value)
         arguments[field.name] = value

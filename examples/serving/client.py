@@ -23,11 +23,11 @@ if not __package__:
     sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2]))
 
 from examples import _runner
-from examples.serving import _command_line
 from examples.serving._clients import _answers, _inputs, _picture
 from examples.serving._clients._client import DEFAULT_SIGNATURE, Client, Target
 from examples.serving._clients._grpc_client import GrpcClient
 from examples.serving._clients._rest_client import RestClient
+from examples.serving._clients._serving_error import ServingError
 from examples.serving._clients._signatures import Arrays, Signature
 from keras_selfaux._checks import (
     check_choice,
@@ -210,4 +210,4 @@ def _print(lines: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    _command_line.main(Config, run)
+    _runner.main(Config, run, expected=(ServingError,))

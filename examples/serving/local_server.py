@@ -19,7 +19,6 @@ import pathlib
 import signal
 import sys
 import threading
-from types import TracebackType
 from typing import Any, Self
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -33,7 +32,6 @@ import tensorflow as tf
 from absl import logging
 
 from examples import _runner
-from examples.serving import _command_line
 from examples.serving._server import _grpc_server, _models_config
 from examples.serving._server._manager import Manager
 from examples.serving._server._poller import Poller
@@ -184,12 +182,7 @@ class LocalServer:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        problem: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *problem: object) -> None:
         self.stop()
 
 
@@ -209,4 +202,4 @@ def run(config: Config) -> None:
 
 
 if __name__ == "__main__":
-    _command_line.main(Config, run, logging.INFO)
+    _runner.main(Config, run, verbosity=logging.INFO)

@@ -11,12 +11,13 @@ import tensorflow as tf
 from keras_selfaux._checks import check_choice, check_positive, error
 from keras_selfaux._files import Path
 from keras_selfaux._types import Task
-from keras_selfaux.export._agreement import Answers, check_agreement
+from keras_selfaux.export._agreement import Answers
 from keras_selfaux.export._difference import rounding_tolerance
-from keras_selfaux.export._full_precision import in_float32, lowest_precision
+from keras_selfaux.export._full_precision import lowest_precision
 from keras_selfaux.export._inputs import Batch, batches_of, input_specs
-from keras_selfaux.export._new_file import check_new_file, new_file
+from keras_selfaux.export._new_file import check_new_file
 from keras_selfaux.export._plain import plain_model
+from keras_selfaux.export._tried_file import write_tried_file
 
 # The largest difference that is allowed, relative to the range of answers.
 # A trained network for images was found to differ by 0.001, 0.015 and 0.03;
@@ -91,34 +92,27 @@ def write_litert(
             received="examples=None",
             remedy="Pass examples that are like what the model will be given.",
         )
-    interpreter = None if examples is None else _interpreter()
+    interpreter: Any = None if examples is None else _interpreter()
     plain = plain_model(model, tasks)
     specs = input_specs(plain)
     batches = [] if examples is None else batches_of(examples, specs)
     if tolerance is None:
         tolerance = rounding_tolerance(lowest_precision(plain))
         tolerance = max(tolerance, _TOLERANCES.get(quantization or "", 0.0))
-    with new_file(path) as unfinished:
-        try:
-            _export(plain, unfinished, specs, _settings(quantization, batches))
-        except OSError:
-            raise
-        except Exception as cause:  # The converter has no one kind of error.
-            raise RuntimeError(
-                "The model cannot be converted for LiteRT. Received: "
-                f"{type(cause).__name__}: {cause} Replace the layers that "
-                "are named here, or leave `quantization` out."
-            ) from cause
-        if interpreter is None:
-            return {}
-        return check_agreement(
-            plain,
-            specs,
-            batches,
-            _runner(interpreter(model_path=str(unfinished))),
-            tolerance=tolerance,
-            of_range=quantization is not None,
-        )
+    settings = _settings(quantization, batches)
+    return write_tried_file(
+        plain,
+        path,
+        specs,
+        batches,
+        lambda model, file: _export(model, file, specs, settings),
+        lambda file: _runner(interpreter(model_path=str(file))),
+        target="for LiteRT",
+        remedy="Replace the layers that are named here, or leave "
+        "`quantization` out.",
+        tolerance=tolerance,
+        of_range=quantization is not None,
+    )
 
 
 def _interpreter() -> Any:
@@ -139,7 +133,7 @@ def _export(
     with warnings.catch_warnings():
         # TensorFlow warns of the interpreter that it finds ranges with itself.
         warnings.filterwarnings("ignore", r"\s*Warning: tf\.lite", UserWarning)
-        in_float32(model).export(
+        model.export(
             path,
             format="litert",
             verbose=False,

@@ -57,7 +57,7 @@ def check_model_fits(
             f"{list(wanted.values())}",
             remedy=_REMEDY,
         )
-    plain = plain_model(model, tasks)
+    plain = plain_model(plain, tasks)
     sizes = {
         "parameters": (found.parameters, plain.count_params()),
         "matrix products and convolutions": (

@@ -10,12 +10,13 @@ import keras
 from keras_selfaux._checks import check_positive, error
 from keras_selfaux._files import Path
 from keras_selfaux._types import Task
-from keras_selfaux.export._agreement import Answers, check_agreement
+from keras_selfaux.export._agreement import Answers
 from keras_selfaux.export._difference import rounding_tolerance
-from keras_selfaux.export._full_precision import in_float32, lowest_precision
+from keras_selfaux.export._full_precision import lowest_precision
 from keras_selfaux.export._inputs import Batch, batches_of, input_specs
-from keras_selfaux.export._new_file import check_new_file, new_file
+from keras_selfaux.export._new_file import check_new_file
 from keras_selfaux.export._plain import plain_model
+from keras_selfaux.export._tried_file import write_tried_file
 
 
 def write_onnx(
@@ -74,26 +75,17 @@ def write_onnx(
     batches = [] if examples is None else batches_of(examples, specs)
     if tolerance is None:
         tolerance = rounding_tolerance(lowest_precision(plain))
-    with new_file(path) as unfinished:
-        try:
-            _export(in_float32(plain), str(unfinished), specs, checker)
-        except OSError:
-            raise
-        except Exception as cause:  # The converter has no one kind of error.
-            raise RuntimeError(
-                "The model cannot be converted to ONNX. Received: "
-                f"{type(cause).__name__}: {cause}. Replace the layers that "
-                "are named here."
-            ) from cause
-        if runtime is None:
-            return {}
-        return check_agreement(
-            plain,
-            specs,
-            batches,
-            _runner(runtime, str(unfinished)),
-            tolerance=tolerance,
-        )
+    return write_tried_file(
+        plain,
+        path,
+        specs,
+        batches,
+        lambda model, file: _export(model, str(file), specs, checker),
+        lambda file: _runner(runtime, str(file)),
+        target="to ONNX",
+        remedy="Replace the layers that are named here.",
+        tolerance=tolerance,
+    )
 
 
 def _import_all(*, runs: bool) -> tuple[Any, Any]:

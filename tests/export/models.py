@@ -1,9 +1,11 @@
 """Models to export, and data for them."""
 
+import pathlib
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import keras_selfaux
 from keras_selfaux.layers import BranchedEncoder
@@ -66,3 +68,20 @@ def images(count: int, size: Any = (8, 12)) -> Any:
     """Returns images from -1 to 1 that are made of bytes."""
     pixels = np.random.default_rng(0).integers(0, 256, (count, *size, 3))
     return (pixels / 127.5 - 1).astype("float32")
+
+
+def messages(x: Any) -> list[bytes]:
+    """Returns a serialised `tf.train.Example` for every row."""
+    lists = [tf.train.FloatList(value=row) for row in x]
+    features = [{"inputs": tf.train.Feature(float_list=v)} for v in lists]
+    return [
+        tf.train.Example(
+            features=tf.train.Features(feature=feature)
+        ).SerializeToString()
+        for feature in features
+    ]
+
+
+def signatures_of(path: pathlib.Path) -> Any:
+    """Returns what a servable can be asked."""
+    return tf.saved_model.load(str(path)).signatures

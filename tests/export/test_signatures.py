@@ -17,12 +17,9 @@ from tests.export.models import (
     dense_model,
     image_model,
     images,
+    signatures_of,
     vectors,
 )
-
-
-def signatures_of(path: pathlib.Path) -> Any:
-    return tf.saved_model.load(str(path)).signatures
 
 
 class TestImages:

@@ -16,12 +16,10 @@ from keras_selfaux.layers import BranchedEncoder
 from tests.export.models import (
     TASKS,
     dense_model,
+    messages,
+    signatures_of,
     vectors,
 )
-
-
-def signatures_of(path: pathlib.Path) -> Any:
-    return tf.saved_model.load(str(path)).signatures
 
 
 class TestSignatures:
@@ -57,19 +55,7 @@ class TestSignatures:
     def test_examples_are_parsed(self, written: Any) -> None:
         model, path = written
         x = vectors(2)
-        messages = [
-            tf.train.Example(
-                features=tf.train.Features(
-                    feature={
-                        "inputs": tf.train.Feature(
-                            float_list=tf.train.FloatList(value=row)
-                        )
-                    }
-                )
-            ).SerializeToString()
-            for row in x
-        ]
-        answers = signatures_of(path)["tf_examples"](tf.constant(messages))
+        answers = signatures_of(path)["tf_examples"](tf.constant(messages(x)))
         assert np.allclose(answers["seg"], model(x)["seg"], atol=1e-6)
 
     def test_warmup_requests_are_for_all(self, written: Any) -> None:

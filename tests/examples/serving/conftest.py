@@ -8,7 +8,6 @@ import pytest
 from absl import flags
 
 from examples import _runner
-from examples.serving import _command_line
 from examples.serving import client as program
 from examples.serving._clients._client import Client
 from examples.serving.local_server import LocalServer
@@ -71,9 +70,7 @@ def run(server: LocalServer, protocol: str) -> Callable[..., Any]:
             *arguments,
         ]
         values(["client.py", *given])
-        return program.run(
-            _command_line.config_from_flags(program.Config, values)
-        )
+        return program.run(_runner.config_from_flags(program.Config, values))
 
     return run_with
 

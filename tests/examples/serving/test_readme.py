@@ -12,7 +12,7 @@ import tensorflow as tf
 from absl import flags
 
 from examples import _runner
-from examples.serving import _command_line, client, local_server
+from examples.serving import client, local_server
 from tests.examples.serving.running import address, place, start
 
 ROOT = pathlib.Path(__file__).parents[3]
@@ -32,7 +32,7 @@ def config(config_class, arguments):
     values = flags.FlagValues()
     _runner.define_flags(config_class, values)
     values(arguments)
-    return _command_line.config_from_flags(config_class, values)
+    return _runner.config_from_flags(config_class, values)
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import tensorflow as tf
 from examples.serving._clients._serving_error import ServingError
 from keras_selfaux import export
 from tests.examples.serving.running import connect, start, states, wait_until
-from tests.export.models import dense_model, image_model, images
+from tests.export.models import dense_model, image_model, images, messages
 
 
 @pytest.fixture(scope="module")
@@ -70,18 +70,6 @@ def test_a_thousand_requests_of_many_sizes(server: Any, model: Any) -> None:
 @pytest.mark.parametrize("protocol", ["grpc", "rest"])
 def test_a_task_and_examples(server: Any, model: Any, protocol: str) -> None:
     x = points(3)
-    messages = [
-        tf.train.Example(
-            features=tf.train.Features(
-                feature={
-                    "inputs": tf.train.Feature(
-                        float_list=tf.train.FloatList(value=row)
-                    )
-                }
-            )
-        ).SerializeToString()
-        for row in x
-    ]
     with connect(server, protocol) as client:
         metadata = client.metadata()
         assert {*metadata.signatures} == {
@@ -92,7 +80,7 @@ def test_a_task_and_examples(server: Any, model: Any, protocol: str) -> None:
             "tf_examples",
         }
         alone = client.predict({"inputs": x}, "seg")
-        parsed = client.predict({"examples": messages}, "tf_examples")
+        parsed = client.predict({"examples": messages(x)}, "tf_examples")
     wanted = model.predict(x, verbose=0)
     assert {*alone} == {"seg"}
     np.testing.assert_allclose(alone["seg"], wanted["seg"], atol=1e-5)
