@@ -69,20 +69,22 @@ class PairedAdapter(DataAdapter):
         self._meta.on_epoch_end()
 
 
-def pair_fit_arguments(
-    arguments: dict[str, Any], meta_data: Any
+def adapted_fit_arguments(
+    arguments: dict[str, Any], meta_data: Any = None
 ) -> dict[str, Any]:
-    """Replaces the data in the arguments of `fit` by paired data.
+    """Replaces the data in the arguments of `fit` by what feeds them to it.
 
     Args:
         arguments: The arguments of `keras.Model.fit`, by name.
         meta_data: A `tf.data.Dataset` or `PyDataset` of batches, or a tuple
             `(x, y)` or `(x, y, sample_weight)` of arrays, which are shuffled
-            and batched as the training data are.
+            and batched as the training data are. `None` for none.
 
     Returns:
-        New arguments.
+        New arguments, with an adapter of Keras's for `x`.
     """
+    if isinstance(arguments.get("x"), DataAdapter):
+        return arguments
     arguments = dict(arguments)
     x, y = arguments.pop("x", None), arguments.pop("y", None)
     weight = arguments.pop("sample_weight", None)
@@ -104,6 +106,8 @@ def pair_fit_arguments(
         shuffle=shuffle and not isinstance(x, tf.data.Dataset),
         class_weight=arguments.pop("class_weight", None),
     )
+    if meta_data is None:
+        return {**arguments, "x": train}
     meta = _meta_adapter(meta_data, train.batch_size)
     return {**arguments, "x": PairedAdapter(train, meta)}
 

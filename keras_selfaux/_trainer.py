@@ -20,10 +20,16 @@ from keras_selfaux._epoch_ends import with_epoch_ends
 from keras_selfaux._logs import PackedLogs
 from keras_selfaux._meta_data import (
     PairedBatch,
-    pair_fit_arguments,
+    adapted_fit_arguments,
     shape_of_inputs,
 )
 from keras_selfaux._objective import Objective
+from keras_selfaux._replay import (
+    ReplayingCallbacks,
+    backup_among,
+    during_fit,
+    flat_callbacks,
+)
 from keras_selfaux._steps_per_execution import (
     default_steps,
     steps_per_execution,
@@ -39,6 +45,8 @@ class MultiTaskTrainer(keras.Model):
     A subclass has an `encoder`, a `head_bank` and a `transfer_graph`, and
     returns features as nodes by `features(inputs, training)`.
     """
+
+    _replay: ReplayingCallbacks | None = None
 
     # Compiling.
 
@@ -213,15 +221,39 @@ class MultiTaskTrainer(keras.Model):
         self._prepare_training("fit", arguments.get("x"))
         if self.weighting.needs_meta_data:
             self._check_meta_data(meta_data)
-            arguments = pair_fit_arguments(arguments, meta_data)
+            arguments = adapted_fit_arguments(arguments, meta_data)
         arguments["callbacks"] = with_epoch_ends(
             arguments.get("callbacks"), [self.weighting, self.aggregator]
         )
         steps = self.steps_per_execution
         if self._chooses_steps and steps == 1:
             steps = default_steps(self, arguments)
-        with steps_per_execution(self, steps):
+        if backup_among(arguments["callbacks"]) is not None:
+            arguments = self._with_replay(arguments)
+        callbacks = arguments["callbacks"]
+        with steps_per_execution(self, steps), during_fit(callbacks):
             return super().fit(**arguments)
+
+    def _with_replay(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """Returns the arguments of a `fit` that can go on where it was."""
+        arguments = adapted_fit_arguments(arguments)
+        num_batches = arguments["x"].num_batches
+        self.__dict__["_replay"] = ReplayingCallbacks(
+            flat_callbacks(arguments["callbacks"]),
+            self,
+            initial_epoch=arguments.get("initial_epoch", 0),
+            verbose=arguments.get("verbose", "auto"),
+            epochs=arguments.get("epochs", 1),
+            steps=arguments.get("steps_per_epoch") or num_batches,
+        )
+        return {**arguments, "callbacks": self._replay}
+
+    def _should_eval(self, epoch: int, validation_freq: Any) -> bool:
+        # What was evaluated before the interruption is not evaluated again.
+        if self._replay is not None and self._replay.is_replaying:
+            return False
+        due: bool = super()._should_eval(epoch, validation_freq)
+        return due
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Evaluates the primaries, as `keras.Model.evaluate` does."""
@@ -357,6 +389,18 @@ class MultiTaskTrainer(keras.Model):
         _evaluation.update_metrics(self, batch, y_pred, present)
         logs: dict[str, Tensor] = self.get_metrics_result()
         return logs
+
+    def build_from_batch(self, batch: Any) -> None:
+        """Creates the states of metrics, as far as they are not there yet.
+
+        Args:
+            batch: What an iterator of `fit` gives, by replica under a
+                strategy.
+        """
+        local = self.distribute_strategy.experimental_local_results
+        batch = keras.tree.map_structure(lambda leaf: local(leaf)[0], batch)
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=batch)
 
     def _symbolic_build(
         self, iterator: Any = None, data_batch: Any = None

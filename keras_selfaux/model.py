@@ -236,6 +236,10 @@ class SelfAuxModel(MultiTaskTrainer):
         for line in summary_lines(self):
             print_line(line)
 
+    def __dir__(self) -> list[str]:
+        """Leaves `inference_model` out, which Keras would save as well."""
+        return [n for n in super().__dir__() if n != "inference_model"]
+
     def save_own_variables(self, store: Any) -> None:
         """Saves the states of random generators, which Keras leaves out."""
         super().save_own_variables(store)
