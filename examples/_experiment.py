@@ -3,13 +3,20 @@
 import dataclasses
 import pathlib
 import shutil
-import time
 from typing import Any
 
 import keras_selfaux
+from keras_selfaux.distribution import is_chief
 
 if __package__:
-    from examples import _export, _pictures, _report, _runner, _training
+    from examples import (
+        _export,
+        _pictures,
+        _report,
+        _runner,
+        _runs,
+        _training,
+    )
     from examples._methods import BASELINE, ENUMERATED, METHODS, Method
     from examples._problem import Data, Problem
 else:
@@ -17,6 +24,7 @@ else:
     import _pictures
     import _report
     import _runner
+    import _runs
     import _training
     from _methods import BASELINE, ENUMERATED, METHODS, Method
     from _problem import Data, Problem
@@ -24,6 +32,8 @@ else:
 PREFERRED = ("saal_w", "saal_ew", "saal_e")
 """Which method's model is exported: the first of these that was trained."""
 
+RUNS = "runs"
+"""The folder of single runs, while they are not all over."""
 
 Results = dict[str, Any]
 Graph = keras_selfaux.TransferGraph
@@ -80,6 +90,16 @@ class Experiment:
         if self.weighting is not None:
             keras_selfaux.weightings.get(self.weighting)
         keras_selfaux.aggregators.get(self.aggregator)
+        if self.strategy == "multiworker" and any(
+            self.resolve(name).auxiliaries == ENUMERATED for name in self.method
+        ):
+            raise _runner.error(
+                "Several machines do not enumerate together.",
+                received=f"strategy={self.strategy} with "
+                f"method={list(self.method)}",
+                remedy="Run examples/discover.py on one of them, and pass "
+                "--auxiliaries=graph.json, or leave saal_e and saal_ew out.",
+            )
         if self.num_shared < -1:
             raise _runner.error(
                 "`num_shared` must be a number of stages, or -1 for half.",
@@ -214,84 +234,130 @@ def resolved_methods(config: Config, data: Data) -> dict[str, Method]:
     return methods
 
 
-def run(config: Config) -> Results:
+def run(config: Config) -> Results | None:
     """Trains all methods with all seeds, and writes what came out.
+
+    A run that was interrupted goes on where it was.
 
     Args:
         config: The settings.
 
     Returns:
-        What `results.json` holds.
+        What `results.json` holds; `None` in a worker, whose chief has it.
 
     Raises:
-        FileExistsError: If there are results that may not be overwritten.
+        FileExistsError: If there are results that may not be overwritten, or
+            an interrupted run with other settings.
         ImportError: If pictures are wanted and Matplotlib is missing.
+        OSError: If something cannot be written.
         RuntimeError: If training diverged.
         ValueError: If the export answers otherwise than the model.
     """
-    start = time.perf_counter()
     results_path = _runner.check_output(config)
-    folder = results_path.parent
     _runner.check_plots(config)
+    if results_path.exists() and is_chief():
+        forget(results_path.parent)  # it may be replaced
+    folder = _runner.claim_output(config, {"export_dir"})
     # Where there is no terminal, TensorFlow Datasets says nothing itself.
     print("Loading the data, which are prepared on first use ...", flush=True)
     data = config.load_data()
     print_plan(config)
-    # Curves of an earlier run would show among the new ones.
-    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
     methods = resolved_methods(config, data)
-    exported = next(
-        (name for name in PREFERRED if name in config.method), config.method[-1]
+    runs = [
+        _runs.Run(folder / RUNS, name, seed)
+        for seed in config.seeds
+        for name in methods
+    ]
+    results = [
+        run.train(
+            config,
+            methods[run.name],
+            data,
+            pictures(config, data, run),
+            keep_model=True,
+        )
+        for run in runs
+    ]
+    if not is_chief():
+        print("The chief has the results.")
+        return None
+    return finish(config, data, methods, dict(zip(runs, results, strict=True)))
+
+
+def forget(folder: pathlib.Path) -> None:
+    """Removes what an earlier run has written.
+
+    With an enumeration or curves of other settings among the new ones, what
+    is shown would be of both.
+    """
+    for part in (RUNS, "enumeration", "tensorboard"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    # What says that there are results goes first.
+    for name in ("results.json", "config.json", "gains.json", "graph.json"):
+        (folder / name).unlink(missing_ok=True)
+
+
+def pictures(config: Config, data: Data, run: _runs.Run) -> list[Any]:
+    """Returns what shows TensorBoard how a run goes, if there is to see."""
+    if not config.plots or not _pictures.can_show(config) or run.has_ended:
+        return []
+    log_dir = pathlib.Path(config.output_dir) / "tensorboard"
+    return _pictures.tensorboard(
+        config, data, log_dir / f"{run.name}_{run.seed}"
     )
-    runs: list[Results] = []
-    best_model, best_run, best_history = None, None, None
-    for seed in config.seeds:
-        for name, method in methods.items():
-            history = _report.WeightHistory()
-            callbacks = [history]
-            if config.plots and _pictures.can_show(config):
-                log_dir = folder / "tensorboard" / f"{name}_{seed}"
-                callbacks += _pictures.tensorboard(config, data, log_dir)
-            model, result = _training.train(
-                config, method, name, seed, data, callbacks
-            )
-            runs.append(result)
-            # Nothing is lost if the next one diverges.
-            _runner.write_json(folder / "runs.json", runs)
-            is_best = name == exported and (
-                best_run is None or result["val_loss"] < best_run["val_loss"]
-            )
-            if is_best:
-                best_model, best_run, best_history = model, result, history
+
+
+def finish(
+    config: Config,
+    data: Data,
+    methods: dict[str, Method],
+    results_of: dict[_runs.Run, Results],
+) -> Results:
+    """Sums up all runs, draws, exports and writes the results."""
+    folder = pathlib.Path(config.output_dir)
+    summary = _report.summarize(
+        list(results_of.values()), BASELINE, config.directions
+    )
+    title = f"{config.TITLE}, {_report.over_seeds(config.seeds)}"
+    print(_report.table(summary, title, config.directions, BASELINE))
+    exported = next((n for n in PREFERRED if n in methods), [*methods][-1])
+    best = min(
+        (run for run in results_of if run.name == exported),
+        key=lambda run: results_of[run]["val_loss"],
+    )
+    model = best.model(config, methods[exported])
+    if config.plots:
+        _report.draw(summary, results_of[best], folder)
+        _report.draw_history(best.history(), folder)
+        _pictures.draw(config, model, data, folder)
+    path, report = _export.export_and_verify(
+        config, model, data, results_of[best]
+    )
+    print(
+        f"Exported {exported} of seed {best.seed} to {path}; read back, "
+        f"it answers like the model (largest difference {report.model:.1g})."
+    )
     results = {
         "config": dataclasses.asdict(config),
         "versions": _runner.versions(),
-        "summary": _report.summarize(runs, BASELINE, config.directions),
-        "runs": runs,
+        "summary": summary,
+        "runs": list(results_of.values()),
+        "export": {
+            "path": str(path),
+            "method": exported,
+            "seed": best.seed,
+            "largest_difference": report.model,
+        },
+        "seconds": round(sum(r["seconds"] for r in results_of.values()), 2),
     }
-    # Written at once, lest training was for nothing if the rest fails.
-    _runner.write_json(results_path, results)
-    (folder / "runs.json").unlink()
-    title = f"{config.TITLE}, {_report.over_seeds(config.seeds)}"
-    print(_report.table(results["summary"], title, config.directions, BASELINE))
-    if config.plots:
-        _report.draw(results["summary"], best_run, folder)
-        _report.draw_history(best_history, folder)
-        _pictures.draw(config, best_model, data, folder)
-    path, report = _export.export_and_verify(config, best_model, data, best_run)
+    _runner.write_json(folder / "results.json", results, allow_nan=True)
+    # From here on the run is over, and needs nothing to go on from.
+    shutil.rmtree(folder / RUNS, ignore_errors=True)
+    (folder / "config.json").unlink(missing_ok=True)
     print(
-        f"Exported {exported} of seed {best_run['seed']} to {path}; read back, "
-        f"it answers like the model (largest difference {report.model:.1g})."
+        f"Wrote {folder / 'results.json'} after {results['seconds']:.0f} s of "
+        "training."
     )
-    results["export"] = {
-        "path": str(path),
-        "method": exported,
-        "seed": best_run["seed"],
-        "largest_difference": report.model,
-    }
-    results["seconds"] = round(time.perf_counter() - start, 2)
-    _runner.write_json(results_path, results)
-    print(f"Wrote {results_path} after {results['seconds']:.0f} s.")
     return results
 
 

@@ -1,7 +1,9 @@
 """The export of a trained model, checked as a server would meet it."""
 
+import contextlib
 import dataclasses
 import importlib.util
+import json
 import pathlib
 from typing import Any
 
@@ -10,10 +12,11 @@ import keras
 from keras_selfaux import export
 
 if __package__:
-    from examples import _pictures
+    from examples import _pictures, _runner
     from examples._problem import Data, Problem
 else:
     import _pictures
+    import _runner
     from _problem import Data, Problem
 
 NUM_EXAMPLES = 8
@@ -27,6 +30,8 @@ def export_and_verify(
     result: dict[str, Any],
 ) -> tuple[pathlib.Path, export.ServableReport]:
     """Exports a model as its next version, and reads that as a server would.
+
+    Where an interrupted run has exported its model already, that is read.
 
     Args:
         problem: The settings of the run, which has an `export_dir`.
@@ -48,6 +53,10 @@ def export_and_verify(
             "requests.",
             flush=True,
         )
+    run_id = _runner.run_id(problem)
+    earlier = version_of(run_id, problem.export_dir)
+    if earlier is not None:
+        return earlier, export.verify_servable(earlier, model)
     x = next(iter(data.held_out("test")))[0][:NUM_EXAMPLES]
     settings = dataclasses.asdict(problem)
     kept = ("method", "seed", "best_epoch", "val_loss", "scores")
@@ -56,6 +65,20 @@ def export_and_verify(
         problem.export_dir,
         examples=x if can_warm_up else None,
         signatures=["image_bytes"] if _pictures.can_show(problem) else None,
-        metadata={**{key: result[key] for key in kept}, "settings": settings},
+        metadata={
+            **{key: result[key] for key in kept},
+            "settings": settings,
+            "run_id": run_id,
+        },
     )
     return path, export.verify_servable(path, model)
+
+
+def version_of(run_id: str, export_dir: str) -> pathlib.Path | None:
+    """Returns the version that a run has written, if it has."""
+    for path in pathlib.Path(export_dir).glob("*/assets.extra/selfaux.json"):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
+            manifest = json.loads(path.read_text("utf-8"))
+            if manifest["metadata"]["run_id"] == run_id:
+                return path.parents[1]
+    return None

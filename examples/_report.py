@@ -170,6 +170,22 @@ class WeightHistory(keras.callbacks.Callback):
             self.epochs.append(epoch + 1)
             self.weights.append(self.model.task_weights)
 
+    def get_state(self) -> dict[str, Any]:
+        """Returns what was noted, as JSON can hold it."""
+        weights = [
+            [[*edge, weight] for edge, weight in at_epoch.items()]
+            for at_epoch in self.weights
+        ]
+        return {"epochs": self.epochs, "weights": weights}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Brings back what `get_state` returned."""
+        self.epochs = list(state["epochs"])
+        self.weights = [
+            {(source, target): weight for source, target, weight in at_epoch}
+            for at_epoch in state["weights"]
+        ]
+
 
 def draw_history(history: WeightHistory, folder: pathlib.Path) -> None:
     """Draws the task weights over epochs, if they moved and were noted."""

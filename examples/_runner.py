@@ -6,13 +6,15 @@ function `run(config)`; `main` makes a flag of every setting.
 
 import contextlib
 import dataclasses
+import functools
 import json
-import os
 import pathlib
 import platform
+import signal
 import sys
 import time
-from collections.abc import Callable, Collection
+import uuid
+from collections.abc import Callable, Collection, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import keras
@@ -21,7 +23,9 @@ import tensorflow as tf
 from absl import app, flags, logging
 
 import keras_selfaux
+from keras_selfaux import distribution
 from keras_selfaux._checks import UsageError, error
+from keras_selfaux._files import write_json, written_at_once
 
 _LINES_WITHOUT_TERMINAL = 10
 _SECONDS_BETWEEN_REFRESHES = 0.2
@@ -56,6 +60,27 @@ class Settings:
     overwrite: bool = setting(
         False, "Whether to replace the results of an earlier run."
     )
+    resume: bool = setting(
+        True,
+        "Whether to go on where an interrupted run with the same settings was; "
+        "else its folder is refused.",
+    )
+    strategy: str = setting(
+        "none",
+        "How to distribute training: on one device, on several of this "
+        "machine, or on several machines, as TF_CONFIG says.",
+        ("none", "mirrored", "multiworker"),
+    )
+    devices: tuple[str, ...] = setting(
+        (),
+        "The devices of this machine to train on, by name (GPU:0,GPU:1) or "
+        "by number; all GPUs if not given.",
+    )
+    deterministic: bool = setting(
+        False,
+        "Whether equal runs give equal numbers to the last bit, also on a GPU; "
+        "takes longer there.",
+    )
     plots: bool = setting(
         True, "Whether to draw pictures, for which Matplotlib is needed."
     )
@@ -86,6 +111,18 @@ class Settings:
                 received=f"seeds={list(self.seeds)}",
                 remedy="Pass seeds such as 0,1,2.",
             )
+
+    def make_strategy(self) -> tf.distribute.Strategy:
+        """Returns what training is distributed by, the same every time."""
+        return _strategy(self.strategy, self.devices)
+
+
+@functools.cache  # TensorFlow mixes up two strategies of one process
+def _strategy(name: str, devices: tuple[str, ...]) -> tf.distribute.Strategy:
+    given: Any = devices or None
+    if len(devices) == 1 and devices[0].isdecimal():
+        given = int(devices[0])
+    return distribution.make_strategy(name, given)
 
 
 Config = TypeVar("Config")
@@ -123,16 +160,49 @@ def main(
             sys.exit(f"error: {problem}")
         # What a user can mend needs no traceback.
         try:
-            run(config)
-        except (
-            FileExistsError,
-            ImportError,
-            UsageError,
-            *expected,
-        ) as problem:
+            with ending_on_signals():
+                if isinstance(config, Settings):
+                    prepare(config)
+                run(config)
+        except (OSError, ImportError, UsageError, *expected) as problem:
             sys.exit(f"error: {problem}")
 
     app.run(run_from_flags)
+
+
+def prepare(config: Settings) -> None:
+    """Does what has to be done before TensorFlow does anything else."""
+    if config.deterministic:
+        tf.config.experimental.enable_op_determinism()
+    config.make_strategy()
+
+
+@contextlib.contextmanager
+def ending_on_signals() -> Iterator[None]:
+    """Ends the program in order on SIGINT and SIGTERM, with 130 and 143.
+
+    While a model trains, a callback takes the signals instead and lets the
+    current step end. All files are written at once, so that elsewhere the
+    program may end at any time.
+    """
+
+    def end(number: int, frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    kinds = (signal.SIGINT, signal.SIGTERM)
+    before = {kind: signal.signal(kind, end) for kind in kinds}
+    try:
+        yield
+    except SystemExit as ending:
+        if ending.code in (128 + kind for kind in kinds):
+            print(
+                "\nInterrupted. The same command goes on where this was.",
+                file=sys.stderr,
+            )
+        raise
+    finally:
+        for kind, handler in before.items():
+            signal.signal(kind, handler)
 
 
 def define_flags(config_class: type[Any], values: flags.FlagValues) -> None:
@@ -191,6 +261,21 @@ def _as_tuple(name: str, items: list[str], kind: type) -> tuple[Any, ...]:
         ) from problem
 
 
+FREE = frozenset(
+    {
+        "data_dir",
+        "demo",
+        "devices",
+        "overwrite",
+        "plots",
+        "resume",
+        "strategy",
+        "verbose",
+    }
+)
+"""Settings that may differ when an interrupted run goes on."""
+
+
 def check_output(config: Settings) -> pathlib.Path:
     """Returns the path of `results.json`, unless it must not be written.
 
@@ -215,24 +300,27 @@ def claim_output(config: Settings, free: Collection[str] = ()) -> pathlib.Path:
 
     Args:
         config: The settings, which are written into the folder.
-        free: Names of settings that may differ when the run goes on.
+        free: Names of further settings that may differ when the run goes on.
 
     Returns:
         The folder.
 
     Raises:
-        FileExistsError: If it holds a run with other settings.
+        FileExistsError: If it holds a run with other settings, or an
+            interrupted one that is not to go on.
+        ValueError: If the file of an earlier run's settings is damaged.
     """
     path = pathlib.Path(config.output_dir) / "config.json"
-    free = {*free, "overwrite", "plots", "demo", "verbose", "data_dir"}
     # As JSON has it: a tuple comes back as a list.
     settings = json.loads(json.dumps(dataclasses.asdict(config)))
+    found = None
     if path.exists() and not config.overwrite:
-        found = json.loads(path.read_text("utf-8"))
+        found = _read_settings(path)
         different = [
             name
             for name in settings
-            if name not in free and found.get(name) != settings[name]
+            # What a setting was before there was one: its default.
+            if name not in {*free, *FREE} and found.get(name) != settings[name]
         ]
         if different:
             raise FileExistsError(
@@ -240,8 +328,52 @@ def claim_output(config: Settings, free: Collection[str] = ()) -> pathlib.Path:
                 f"{', '.join(different)}. Pass --overwrite to replace it, or "
                 "another --output_dir."
             )
-    write_json(path, settings)
+        if not config.resume:
+            raise FileExistsError(
+                f"'{path.parent}' holds a run that has begun. Pass --resume to "
+                "go on with it, --overwrite to replace it, or another "
+                "--output_dir."
+            )
+    if distribution.is_chief():
+        run_id = (found or {}).get("run_id") or uuid.uuid4().hex
+        write_json(path, {**settings, "run_id": run_id})
     return path.parent
+
+
+def run_id(config: Settings) -> str:
+    """Returns what tells this run from others, also after an interruption."""
+    path = pathlib.Path(config.output_dir) / "config.json"
+    found: str = _read_settings(path)["run_id"]
+    return found
+
+
+def _read_settings(path: pathlib.Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text("utf-8"))
+        if not isinstance(found, dict):
+            raise ValueError(f"{type(found).__name__} instead of settings")
+    except ValueError as problem:
+        raise error(
+            f"'{path}' is damaged: it does not say what was run there.",
+            received=f"{type(problem).__name__}: {problem}",
+            remedy="Pass --overwrite to start anew, or another --output_dir.",
+        ) from problem
+    return found
+
+
+def check_one_machine(config: Settings) -> None:
+    """Raises where several machines are asked for by `strategy`.
+
+    Raises:
+        ValueError: If they are.
+    """
+    if config.strategy == "multiworker":
+        raise error(
+            "A search is shared by machines in another way.",
+            received="strategy=multiworker",
+            remedy="See KerasTuner's guide to distributed tuning, "
+            "https://keras.io/keras_tuner/guides/distributed_tuning.",
+        )
 
 
 def check_plots(config: Settings) -> None:
@@ -272,17 +404,13 @@ def save(figure: Any, file: Any) -> None:
     """Writes a figure to a path or a binary file, and closes it."""
     import matplotlib.pyplot as plt
 
-    figure.savefig(file, format="png", dpi=150, bbox_inches="tight")
+    options = {"format": "png", "dpi": 150, "bbox_inches": "tight"}
+    if isinstance(file, pathlib.Path):
+        with written_at_once(file) as path:
+            figure.savefig(path, **options)
+    else:
+        figure.savefig(file, **options)
     plt.close(figure)
-
-
-def write_json(path: pathlib.Path, content: Any) -> None:
-    """Writes a JSON file at once: a reader never finds half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    text = json.dumps(content, indent=2) + "\n"
-    unfinished.write_text(text, encoding="utf-8")
-    os.replace(unfinished, path)
 
 
 def versions() -> dict[str, str]:

@@ -30,7 +30,7 @@ OF_NO_CONCERN = (
     "weighting",
     "aggregator",
     "auxiliaries",
-    "strategy",
+    "search",
     "threshold",
     "standard_errors",
     "every_n_steps",
@@ -73,7 +73,9 @@ def build_model(
         metrics={task: spec.metrics() for task, spec in specs.items()},
         weighting=method.weighting,
         aggregator=method.aggregator,
-        jit_compile=problem.jit_compile,
+        # TensorFlow cannot always compile what replicas tell each other.
+        jit_compile=problem.jit_compile
+        and model.distribute_strategy.num_replicas_in_sync == 1,
         **options,
     )
     return model
@@ -154,7 +156,8 @@ def train(
     keras.utils.set_random_seed(seed)
     tasks = problem.tasks
     num_steps = problem.epochs * data.steps_per_epoch
-    model = build_model(problem, method, tasks, num_steps, name)
+    with problem.make_strategy().scope():
+        model = build_model(problem, method, tasks, num_steps, name)
     best = keras.callbacks.EarlyStopping(
         monitor="val_loss",  # of the primaries alone
         patience=problem.epochs,
@@ -163,7 +166,7 @@ def train(
     if problem.verbose:
         progress = _runner.Progress(f"{name:<7}  seed {seed}")
         callbacks = [*callbacks, progress]
-    start = time.perf_counter()
+    stopwatch = Stopwatch()
     model.fit(
         data.endless("train"),
         steps_per_epoch=data.steps_per_epoch,
@@ -171,10 +174,9 @@ def train(
         shuffle=False,  # the data set does that
         validation_data=data.held_out("validation"),
         meta_data=data.endless("validation"),
-        callbacks=[best, *callbacks],
+        callbacks=[best, stopwatch, *callbacks],
         verbose=0,
     )
-    seconds = time.perf_counter() - start
     if not math.isfinite(best.best):
         raise RuntimeError(
             f"Training {name!r} with seed {seed} diverged. Received: no "
@@ -192,5 +194,36 @@ def train(
         "val_loss": float(best.best),
         "task_weights": weights,
         "parameters": model.inference_model.count_params(),
-        "seconds": round(seconds, 2),
+        "seconds": round(stopwatch.seconds, 2),
     }
+
+
+class Stopwatch(keras.callbacks.Callback):
+    """Measures how long training takes, the time before interruptions too.
+
+    Attributes:
+        seconds: How long it took, to the end of the last epoch.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Starts."""
+        self._last = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Reads the time."""
+        now = time.perf_counter()
+        self.seconds += now - self._last
+        self._last = now
+
+    def get_state(self) -> dict[str, float]:
+        """Returns the time so far, of the steps of this epoch as well."""
+        self.on_epoch_end(0)
+        return {"seconds": self.seconds}
+
+    def set_state(self, state: dict[str, float]) -> None:
+        """Goes on from the time of an earlier run."""
+        self.seconds = state["seconds"]

@@ -12,7 +12,6 @@ deviations of all scores, Δm, training time and parameters.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 import shutil
@@ -22,8 +21,18 @@ from typing import Any, ClassVar
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
+from keras_selfaux._files import write_text
+from keras_selfaux.distribution import is_chief
+
 if __package__:
-    from examples import _experiment, _report, _runner, _tables, _training
+    from examples import (
+        _experiment,
+        _report,
+        _runner,
+        _runs,
+        _tables,
+        _training,
+    )
     from examples._methods import BASELINE, ENUMERATED, METHODS, Method
     from examples._problem import Data, Problem
     from examples._robot_arm import RobotArm
@@ -36,6 +45,7 @@ else:
     import _experiment
     import _report
     import _runner
+    import _runs
     import _tables
     import _training
     from _methods import BASELINE, ENUMERATED, METHODS, Method
@@ -59,6 +69,9 @@ DATASETS: dict[str, type[Problem]] = {
 }
 
 OVERRIDES = (
+    "strategy",
+    "devices",
+    "deterministic",
     "epochs",
     "batch_size",
     "learning_rate",
@@ -129,6 +142,17 @@ class Config(_runner.Settings):
                 received=f"datasets={list(self.datasets)}",
                 remedy="Pass names separated by commas.",
             )
+        enumerates = [
+            name
+            for name in self.methods
+            if METHODS[name].auxiliaries == ENUMERATED
+        ]
+        if self.strategy == "multiworker" and enumerates:
+            raise _runner.error(
+                "Several machines do not enumerate together.",
+                received=f"strategy={self.strategy} with methods={enumerates}",
+                remedy="Leave these methods out, or use one machine.",
+            )
         for name in self.datasets:
             self.problem(name)  # raises if a value does not fit
 
@@ -148,6 +172,7 @@ class Config(_runner.Settings):
             seeds=self.seeds,
             output_dir=str(pathlib.Path(self.output_dir) / name),
             verbose=self.verbose,
+            resume=self.resume,
         )
 
 
@@ -173,7 +198,7 @@ def run(config: Config) -> dict[str, Results]:
         folder = pathlib.Path(problem.output_dir)
         if config.overwrite:
             forget(folder)
-        _runner.claim_output(problem, ("seeds", "output_dir", "manual_dir"))
+        _runner.claim_output(problem, {"seeds", "output_dir", "manual_dir"})
         results[name] = compare(config, name, problem, folder)
     return results
 
@@ -200,19 +225,17 @@ def compare(
     runs, failures = [], []
     for seed in config.seeds:
         for method in config.methods:
-            path = folder / "runs" / f"{method}_{seed}.json"
-            if not path.exists():
-                own = dataclasses.replace(problem, seeds=(seed,))
-                resolved = with_graph(METHODS[method], own, data)
-                try:
-                    result = _training.train(own, resolved, method, seed, data)
-                except RuntimeError as problem_of_run:
-                    # The others are worth having all the same.
-                    failures.append(str(problem_of_run))
-                    print(f"failed: {failures[-1]}", flush=True)
-                    continue
-                _runner.write_json(path, result[1])
-            runs.append(json.loads(path.read_text("utf-8")))
+            run = _runs.Run(folder / "runs", method, seed)
+            own = dataclasses.replace(problem, seeds=(seed,))
+            resolved = METHODS[method]
+            if not run.has_ended:
+                resolved = with_graph(resolved, own, data)
+            try:
+                runs.append(run.train(own, resolved, data))
+            except RuntimeError as problem_of_run:
+                # The others are worth having all the same.
+                failures.append(str(problem_of_run))
+                print(f"failed: {failures[-1]}", flush=True)
     if not runs:
         raise RuntimeError(f"No run on {name} ended well. {failures[0]}")
     summary = _report.summarize(runs, BASELINE, problem.directions)
@@ -224,7 +247,9 @@ def compare(
         "runs": runs,
         "failures": failures,
     }
-    _runner.write_json(folder / "results.json", results)
+    if not is_chief():
+        return results
+    _runner.write_json(folder / "results.json", results, allow_nan=True)
     if config.plots:
         _report.draw_changes(summary, folder / "changes.png")
     rows = table(summary, problem)
@@ -235,7 +260,7 @@ def compare(
         ("md", _tables.markdown(rows)),
     ):
         text = "\n".join([title, "", *lines, "", note, ""])
-        (folder / f"table.{kind}").write_text(text, encoding="utf-8")
+        write_text(folder / f"table.{kind}", text)
         if kind == "txt":
             print(f"\n{text}")
     print(f"Wrote {folder} after {time.perf_counter() - start:.0f} s.")

@@ -18,7 +18,7 @@ KERASTUNER_TUNER_ID=chief and each other time with a name of its own (worker0,
 the chief's address.
 
   python examples/discover.py --demo
-  python examples/discover.py --strategy=tuner --seeds=0
+  python examples/discover.py --search=tuner --seeds=0
   python examples/robot_arm.py --auxiliaries=results/discover/graph.json
 """
 
@@ -47,7 +47,7 @@ else:
     from _methods import MULTI_TASK
     from _robot_arm import RobotArm
 
-STRATEGIES = ("forest", "tuner", "affinity")
+SEARCHES = ("forest", "tuner", "affinity")
 
 Gains = discovery.TransferGains
 
@@ -62,8 +62,8 @@ class Config(RobotArm):
 
     DEMO: ClassVar[dict[str, Any]] = {"epochs": 200, "seeds": (0,)}
 
-    strategy: str = _runner.setting(
-        "forest", f"How to find out: {', '.join(STRATEGIES)}.", STRATEGIES
+    search: str = _runner.setting(
+        "forest", f"How to find out: {', '.join(SEARCHES)}.", SEARCHES
     )
     threshold: float = _runner.setting(
         0.0, "An edge is in the graph if its mean gain is greater."
@@ -83,6 +83,7 @@ class Config(RobotArm):
     def __post_init__(self) -> None:
         """Checks the values."""
         super().__post_init__()
+        _runner.check_one_machine(self)
         if self.num_tasks < 2:
             raise _runner.error(
                 "`num_tasks` must be at least 2.",
@@ -133,11 +134,11 @@ def run(config: Config) -> Gains | None:
     _runner.check_plots(config)
     folder = _runner.claim_output(config, ("threshold", "standard_errors"))
     data = config.load_data()
-    if config.strategy == "affinity":
+    if config.search == "affinity":
         gains: Gains | None = measured(config, data)
     else:
         gains = _training.enumerate_pairs(
-            config, data, folder / "enumeration", config.strategy
+            config, data, folder / "enumeration", config.search
         )
     if gains is None:
         print("The chief has the results.")

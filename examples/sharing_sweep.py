@@ -18,9 +18,8 @@ interrupted sweep goes on where it was when started again with the same flags.
 """
 
 import dataclasses
-import json
 import os
-import pathlib
+import shutil
 import statistics
 import time
 from typing import Any, ClassVar
@@ -28,14 +27,15 @@ from typing import Any, ClassVar
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from keras_selfaux import metrics, plots
+from keras_selfaux.distribution import is_chief
 
 if __package__:
-    from examples import _runner, _training
+    from examples import _runner, _runs
     from examples._methods import Method
     from examples._robot_arm import NUM_STAGES, RobotArm
 else:
     import _runner
-    import _training
+    import _runs
     from _methods import Method
     from _robot_arm import NUM_STAGES, RobotArm
 
@@ -80,20 +80,16 @@ def run(config: Config) -> Results:
     path = folder / "results.json"
     if config.overwrite:
         path.unlink(missing_ok=True)
-    runs = runs_so_far(path)
-    finished = {(r["setting"], r["num_shared"], r["seed"]) for r in runs}
+        shutil.rmtree(folder / "runs", ignore_errors=True)
     data = config.load_data()
+    runs = []
     for seed in config.seeds:
         for setting, options in SETTINGS.items():
             for depth in range(NUM_STAGES + 1):
-                if (setting, depth, seed) in finished:
-                    continue
                 method = Method(paths=depth, **options)
-                name = f"{setting}_{depth}"
-                _, result = _training.train(config, method, name, seed, data)
+                run = _runs.Run(folder / "runs", f"{setting}_{depth}", seed)
+                result = run.train(config, method, data)
                 runs.append({"setting": setting, "num_shared": depth, **result})
-                # At once, so that nothing is lost if the next one is.
-                _runner.write_json(path, {"runs": runs})
     changes = changes_by_depth(runs)
     results = {
         "config": dataclasses.asdict(config),
@@ -101,7 +97,9 @@ def run(config: Config) -> Results:
         "delta_m": changes,
         "runs": runs,
     }
-    _runner.write_json(path, results)
+    if not is_chief():
+        return results
+    _runner.write_json(path, results, allow_nan=True)
     print(table(changes, len(config.seeds)))
     if config.plots:
         axes = plots.plot_sharing_sweep(changes, xlabel="shared layers")
@@ -109,15 +107,6 @@ def run(config: Config) -> Results:
         print(f"Drew {folder / 'sharing_sweep.png'}")
     print(f"Wrote {path} after {time.perf_counter() - start:.0f} s.")
     return results
-
-
-def runs_so_far(path: pathlib.Path) -> list[Results]:
-    """Returns the runs that an earlier start has finished."""
-    if not path.exists():
-        return []
-    runs: list[Results] = json.loads(path.read_text("utf-8"))["runs"]
-    # Those of earlier versions have other fields, and are made anew.
-    return [run for run in runs if "scores" in run]
 
 
 def changes_by_depth(runs: list[Results]) -> dict[str, dict[int, list[float]]]:

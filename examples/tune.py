@@ -38,14 +38,14 @@ import keras_selfaux
 from keras_selfaux.discovery import SelfAuxHyperModel, TransferGains
 
 if __package__:
-    from examples import _report, _runner, _training
+    from examples import _report, _runner, _runs
     from examples._array_data import ArrayData
     from examples._methods import Method
     from examples._robot_arm import RobotArm
 else:
     import _report
     import _runner
-    import _training
+    import _runs
     from _array_data import ArrayData
     from _methods import Method
     from _robot_arm import RobotArm
@@ -108,6 +108,7 @@ class Config(RobotArm):
                 received=f"max_trials={self.max_trials!r}",
                 remedy="Pass a positive number.",
             )
+        _runner.check_one_machine(self)
         self.load_gains()  # raises if they do not fit
 
     def load_gains(self) -> TransferGains | None:
@@ -204,6 +205,7 @@ def claim(config: Config) -> None:
     folder = _runner.claim_output(config, ("max_trials", "jit_compile"))
     if config.overwrite and not is_worker():
         shutil.rmtree(folder / "search", ignore_errors=True)
+        shutil.rmtree(folder / "runs", ignore_errors=True)
 
 
 def make_tuner(config: Config, hypermodel: ArmHyperModel) -> keras_tuner.Tuner:
@@ -212,6 +214,9 @@ def make_tuner(config: Config, hypermodel: ArmHyperModel) -> keras_tuner.Tuner:
         "objective": "val_loss",  # of the primaries alone
         "directory": config.output_dir,
         "project_name": "search",
+        "distribution_strategy": config.make_strategy()
+        if config.strategy != "none"
+        else None,
         "seed": config.seeds[0] + 1,  # it takes 0 for none
     }
     if config.tuner == "hyperband":
@@ -266,12 +271,14 @@ def retrain(
 ) -> list[Results]:
     """Trains every candidate with every seed, and evaluates it on test data."""
     methods = {name: hypermodel.method(hp) for name, hp in candidates.items()}
+    folder = pathlib.Path(config.output_dir) / "runs"
     runs = []
     for seed in config.seeds:
         for name, method in methods.items():
             rate = candidates[name].get("learning_rate")
             own = dataclasses.replace(config, learning_rate=rate)
-            runs.append(_training.train(own, method, name, seed, data)[1])
+            run = _runs.Run(folder, name, seed)
+            runs.append(run.train(own, method, data))
     return runs
 
 
@@ -313,7 +320,7 @@ def run(config: Config) -> Results | None:
         "trials": trials_of(tuner),
         "seconds": round(time.perf_counter() - start, 2),
     }
-    _runner.write_json(results_path, results)
+    _runner.write_json(results_path, results, allow_nan=True)
     report(config, results, results_path)
     return results
 

@@ -64,7 +64,7 @@ class CheckpointFolder:
         Raises:
             OSError: If it could not be written. The one before is still there.
         """
-        arrays: dict[str, np.ndarray] = {}
+        arrays: dict[str, Any] = {}
         packed = _pack(content, arrays)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -171,7 +171,7 @@ def _serial(path: pathlib.Path) -> int:
     return int(start) if is_ours and start.isdecimal() else 0
 
 
-def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _pack(value: Any, arrays: dict[str, Any]) -> Any:
     """Returns what JSON can hold; numbers of NumPy go to `arrays`."""
     if isinstance(value, dict):
         return {"dict": {k: _pack(v, arrays) for k, v in value.items()}}
@@ -186,7 +186,7 @@ def _pack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
     return {"array": name}
 
 
-def _unpack(value: Any, arrays: dict[str, np.ndarray]) -> Any:
+def _unpack(value: Any, arrays: dict[str, Any]) -> Any:
     if isinstance(value, list):
         return [_unpack(entry, arrays) for entry in value]
     if not isinstance(value, dict):

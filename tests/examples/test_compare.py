@@ -38,7 +38,7 @@ def trained(monkeypatch):
     """Training with known errors: mtl has 10 % less, saal_w 20 %."""
     calls = []
 
-    def fake_train(problem, method, name, seed, data):
+    def fake_train(problem, method, name, seed, data, callbacks):
         calls.append((name, seed))
         error = {"stl": 1.0, "mtl": 0.9, "saal_w": 0.8, "saal_e": 0.7}[name]
         error += 0.01 * seed if name == "mtl" else 0.0
@@ -130,10 +130,12 @@ def test_overwriting_leaves_nothing_of_the_old_runs(
 def test_a_run_that_diverges_is_left_out(
     tmp_path, data_dir, trained, monkeypatch, capsys
 ):
-    def train(problem, method, name, seed, data, train=_training.train):
+    def train(
+        problem, method, name, seed, data, callbacks, train=_training.train
+    ):
         if (name, seed) == ("mtl", 1):
             raise RuntimeError("Training 'mtl' with seed 1 diverged.")
-        return train(problem, method, name, seed, data)
+        return train(problem, method, name, seed, data, callbacks)
 
     with monkeypatch.context() as patch:
         patch.setattr(_training, "train", train)
@@ -170,9 +172,11 @@ def test_each_seed_has_an_enumeration_of_its_own(
         assert problem.seeds == (seeds[-1],)
         return Gains()
 
-    def train(problem, method, name, seed, data, train=_training.train):
+    def train(
+        problem, method, name, seed, data, callbacks, train=_training.train
+    ):
         assert method.auxiliaries == "the graph"
-        return train(problem, method, name, seed, data)
+        return train(problem, method, name, seed, data, callbacks)
 
     def with_graph(method, problem, data, with_graph=compare.with_graph):
         seeds.append(problem.seeds[0])

@@ -60,8 +60,8 @@ class TestForest:
 
     def test_other_settings_are_refused(self, finished, data_dir):
         folder, _ = finished
-        with pytest.raises(FileExistsError, match="another epochs, strategy"):
-            discover.run(tiny(folder, data_dir, epochs=1, strategy="affinity"))
+        with pytest.raises(FileExistsError, match="another epochs, search"):
+            discover.run(tiny(folder, data_dir, epochs=1, search="affinity"))
 
     def test_the_graph_can_be_trained_with(self, finished, data_dir):
         folder, gains = finished
@@ -74,7 +74,7 @@ class TestForest:
 @pytest.mark.slow
 def test_affinity(tmp_path, data_dir):
     config = tiny(
-        tmp_path, data_dir, strategy="affinity", every_n_steps=1, plots=False
+        tmp_path, data_dir, search="affinity", every_n_steps=1, plots=False
     )
     gains = discover.run(config)
     assert gains.measure == "look-ahead affinity"
@@ -87,7 +87,7 @@ def test_affinity(tmp_path, data_dir):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"strategy": "guess"}, "`strategy` must be one of"),
+        ({"search": "guess"}, "`search` must be one of"),
         ({"num_tasks": 1}, "`num_tasks` must be at least 2"),
         ({"standard_errors": -1.0}, "`standard_errors` must be 0, or pos"),
         (

@@ -1,4 +1,4 @@
-"""What the package needs of `tf.distribute`, in one place."""
+"""What the package needs of `tf.distribute`, inside a step and around it."""
 
 import tensorflow as tf
 
@@ -27,6 +27,25 @@ def check_outside_of_scope() -> None:
             received=f"a call within the scope of a {strategy}",
             remedy="Indent the call less; the model may have been made and "
             "trained under a strategy.",
+        )
+
+
+def check_compilation(
+    jit_compile: bool, strategy: tf.distribute.Strategy
+) -> None:
+    """Raises where XLA cannot compile what replicas exchange.
+
+    Raises:
+        ValueError: If several replicas, CPUs among them, are to be compiled.
+    """
+    devices = strategy.extended.worker_devices
+    cpus = [device for device in devices if "CPU" in device.upper()]
+    if jit_compile and cpus and strategy.num_replicas_in_sync > 1:
+        raise error(
+            "XLA cannot compile what replicas on CPUs exchange.",
+            received=f"jit_compile=True with "
+            f"{strategy.num_replicas_in_sync} replicas",
+            remedy="Compile the model with jit_compile=False.",
         )
 
 
