@@ -24,7 +24,7 @@ from absl import app, flags, logging
 
 import keras_selfaux
 from keras_selfaux import distribution
-from keras_selfaux._checks import UsageError, error
+from keras_selfaux._checks import UsageError, check_positive, error
 from keras_selfaux._files import write_json, written_at_once
 
 _LINES_WITHOUT_TERMINAL = 10
@@ -65,6 +65,9 @@ class Settings:
         "Whether to go on where an interrupted run with the same settings was; "
         "else its folder is refused.",
     )
+    seconds_between_checkpoints: float = setting(
+        30.0, "The least time between two checkpoints of a run, in seconds."
+    )
     strategy: str = setting(
         "none",
         "How to distribute training: on one device, on several of this "
@@ -102,6 +105,11 @@ class Settings:
                     received=f"{field.name}={value!r}",
                     remedy="Pass one of these.",
                 )
+        check_positive(
+            "seconds_between_checkpoints",
+            self.seconds_between_checkpoints,
+            zero=True,
+        )
         is_valid = all(type(s) is int and 0 <= s < 2**32 for s in self.seeds)
         if not self.seeds or len({*self.seeds}) < len(self.seeds):
             is_valid = False
@@ -269,6 +277,7 @@ FREE = frozenset(
         "overwrite",
         "plots",
         "resume",
+        "seconds_between_checkpoints",
         "strategy",
         "verbose",
     }

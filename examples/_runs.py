@@ -29,8 +29,6 @@ else:
 
 Results = dict[str, Any]
 
-SECONDS_BETWEEN_CHECKPOINTS = 30.0
-
 
 class Run:
     """One method with one seed, and the files that are kept of it.
@@ -86,7 +84,7 @@ class Run:
                 self.name,
                 self.seed,
                 data,
-                [history, *callbacks, self._backup_callback()],
+                [history, *callbacks, self._backup_callback(problem)],
             )
         except RuntimeError:
             # It would diverge again if it went on.
@@ -125,11 +123,11 @@ class Run:
             )
         return model
 
-    def _backup_callback(self) -> BackupAndRestore:
+    def _backup_callback(self, problem: Problem) -> BackupAndRestore:
         return BackupAndRestore(
             self._backup,
             delete_checkpoint=False,  # but when the results are there
-            min_seconds=SECONDS_BETWEEN_CHECKPOINTS,
+            min_seconds=problem.seconds_between_checkpoints,
             end_on_signals=True,
         )
 

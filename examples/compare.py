@@ -173,6 +173,7 @@ class Config(_runner.Settings):
             output_dir=str(pathlib.Path(self.output_dir) / name),
             verbose=self.verbose,
             resume=self.resume,
+            seconds_between_checkpoints=self.seconds_between_checkpoints,
         )
 
 
