@@ -15,6 +15,7 @@ from keras_selfaux._checks import check_count, check_positive, error
 from keras_selfaux._replay import Position
 from keras_selfaux.callbacks._callback_state import restore_states, states_of
 from keras_selfaux.callbacks._checkpoint import CheckpointFolder
+from keras_selfaux.distribution import is_multi_worker, writes_files
 
 
 class BackupAndRestore(keras.callbacks.BackupAndRestore):
@@ -31,8 +32,9 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
 
     A checkpoint is complete or not there. When the disk is full, `fit` ends
     with an error that names the folder, and the checkpoint before remains.
-    Works in `SelfAuxModel.fit` alone. Of a callback that is neither Keras's
-    own nor has `get_state` and `set_state` nothing is kept.
+    Of several workers the chief writes, and all read: the folder must be one
+    that all of them see. Works in `SelfAuxModel.fit` alone. Of a callback that
+    is neither Keras's own nor has `get_state` and `set_state` nothing is kept.
 
     Args:
         backup_dir: Folder of the checkpoint; nothing else should be there.
@@ -173,7 +175,8 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Keeps the logs of training, which validation overwrites."""
-        self._training_metrics = self._metrics()
+        if self.end_on_signals and self._signal is None:
+            self._training_metrics = self._metrics()
         self._end_if_asked()
 
     def on_test_batch_end(self, batch: int, logs: Any = None) -> None:
@@ -191,25 +194,36 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
     def on_train_end(self, logs: Any = None) -> None:
         """Removes the checkpoint, which nobody needs any more."""
         self.all_callbacks = ()
-        if self.delete_checkpoint:
+        if self.delete_checkpoint and writes_files(
+            self.model.distribute_strategy
+        ):
             self.folder.remove()
 
     def _is_time(self) -> bool:
+        if self._has_company() and self._executions:
+            return True  # what metrics have seen, workers must ask together
         return time.monotonic() - self._saved_at >= self.min_seconds
 
     def _save(self) -> None:
-        metrics = self._training_metrics or self._metrics()
+        metrics: list[np.ndarray] = []
+        if self._executions:
+            metrics = self._training_metrics or self._metrics()
+        self._unsaved = 0
+        self._saved_at = time.monotonic()
+        if not writes_files(self.model.distribute_strategy):
+            return
         content = {
             "position": [self._epoch, self._executions],
             "last_batch": self._last_batch,
             "steps_per_execution": self.model.steps_per_execution,
             "has_stopped": bool(self.model.stop_training),
-            "metrics": metrics if self._executions else [],
+            "metrics": metrics,
             "callbacks": states_of(self.all_callbacks),
         }
         self.folder.write(content, self.model.save_weights)
-        self._unsaved = 0
-        self._saved_at = time.monotonic()
+
+    def _has_company(self) -> bool:
+        return is_multi_worker(self.model.distribute_strategy)
 
     def _metrics(self) -> list[np.ndarray]:
         return [
@@ -241,5 +255,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
     def _end_if_asked(self) -> None:
         if self._signal is None:
             return
-        self._save()
+        # Nor can one worker ask alone: the checkpoint before has to do.
+        if not (self._has_company() and self._executions):
+            self._save()
         raise SystemExit(128 + self._signal)
