@@ -45,6 +45,21 @@ class Rule(keras.layers.Layer):
             self._tracker.lock()
         return variable
 
+    @property
+    def state_variables(self) -> list[Any]:
+        """All variables, with those of its optimizer and random generators."""
+        optimizers = [
+            part
+            for part in vars(self).values()
+            if isinstance(part, keras.optimizers.Optimizer)
+        ]
+        found = [
+            *self.variables,
+            *self._seed_states(),
+            *(variable for part in optimizers for variable in part.variables),
+        ]
+        return list({id(variable): variable for variable in found}.values())
+
     def build_rows(self, shapes: Sequence[tuple[int, ...]]) -> None:
         """Creates variables of the rows' shapes.
 

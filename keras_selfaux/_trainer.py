@@ -195,6 +195,21 @@ class MultiTaskTrainer(keras.Model):
         found: RowPlan | None = plan
         return found
 
+    @property
+    def state_variables(self) -> list[Any]:
+        """All variables that training moves, but for those of metrics.
+
+        Weights, statistics, states of random generators, and those of the
+        optimizer, the weighting and the aggregator.
+        """
+        rules = [rule for rule in (self.weighting, self.aggregator) if rule]
+        found = [
+            *self.variables,
+            *self.optimizer.variables,
+            *(variable for rule in rules for variable in rule.state_variables),
+        ]
+        return list({id(variable): variable for variable in found}.values())
+
     # Training.
 
     def fit(self, *args: Any, meta_data: Any = None, **kwargs: Any) -> Any:

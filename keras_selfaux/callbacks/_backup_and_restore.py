@@ -119,19 +119,35 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         checkpoint = self.folder.read()
         if checkpoint is None:
             return
-        self._loaded = checkpoint.content
+        self._loaded = checkpoint
         self._check_steps()
-        try:
-            self.model.load_weights(checkpoint.weights)
-        except ValueError as problem:
-            raise error(
-                f"The checkpoint in '{self.backup_dir}' is not this model's.",
-                received=str(problem),
-                remedy="Give it the same layers, tasks, optimizer, weighting "
-                "and aggregator, or another `backup_dir`.",
-            ) from problem
+        self._load_variables()
         self.position = Position(*self._loaded["position"])
         self.has_stopped = self._loaded["has_stopped"]
+
+    def _load_variables(self) -> None:
+        variables = self.model.state_variables
+        stored = self._loaded["variables"]
+        shapes = [[list(v.shape), v.dtype] for v in variables]
+        found = [[list(v.shape), str(v.dtype)] for v in stored]
+        if shapes != found:
+            differing = [
+                f"{variable.path} {tuple(variable.shape)}"
+                for variable, one, other in zip(
+                    variables, shapes, found, strict=False
+                )
+                if one != other
+            ]
+            raise error(
+                f"The checkpoint in '{self.backup_dir}' is not this model's.",
+                received=f"{len(found)} variables for {len(shapes)}, of which "
+                f"others are {', '.join(differing[:3]) or 'none'}",
+                remedy="Give it the same layers, tasks, optimizer, weighting "
+                "and aggregator, or another `backup_dir`.",
+            )
+        for variable, value in zip(variables, stored, strict=True):
+            variable.assign(value)
+        self._loaded["variables"] = []  # no need to keep them twice
 
     def _check_steps(self) -> None:
         steps = self._loaded["steps_per_execution"]
@@ -218,18 +234,16 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
             "steps_per_execution": self.model.steps_per_execution,
             "has_stopped": bool(self.model.stop_training),
             "metrics": metrics,
+            "variables": _values(self.model.state_variables),
             "callbacks": states_of(self.all_callbacks),
         }
-        self.folder.write(content, self.model.save_weights)
+        self.folder.write(content)
 
     def _has_company(self) -> bool:
         return is_multi_worker(self.model.distribute_strategy)
 
     def _metrics(self) -> list[np.ndarray]:
-        return [
-            np.asarray(ops.convert_to_numpy(variable))
-            for variable in self.model.metrics_variables
-        ]
+        return _values(self.model.metrics_variables)
 
     @contextlib.contextmanager
     def during_fit(self) -> Iterator[None]:
@@ -259,3 +273,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         if not (self._has_company() and self._executions):
             self._save()
         raise SystemExit(128 + self._signal)
+
+
+def _values(variables: Sequence[Any]) -> list[np.ndarray]:
+    return [np.asarray(ops.convert_to_numpy(v)) for v in variables]

@@ -6,9 +6,7 @@ import json
 import math
 import os
 import pathlib
-import zipfile
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -20,25 +18,14 @@ _NEWEST = "checkpoint.json"
 _PREVIOUS = "previous.json"
 
 
-class Checkpoint(NamedTuple):
-    """What was read.
-
-    Attributes:
-        content: As it was given to `CheckpointFolder.write`.
-        weights: The file that `write` had written by a function.
-    """
-
-    content: Any
-    weights: pathlib.Path
-
-
 class CheckpointFolder:
     """Keeps the newest checkpoint in a folder, and the one before if asked.
 
-    A checkpoint is three files: the weights, what else there is as arrays,
-    and a JSON file that names both with their checksums. That one is put in
-    place last, in one step, so that whoever is killed while writing leaves
-    the checkpoint before.
+    A checkpoint is two files: its arrays, and a JSON file with the rest that
+    names the first with its checksum. It is put in place last, in one step,
+    so that whoever is killed while writing leaves the checkpoint before.
+
+    HDF5 is not used: on a full disk it takes the whole process down.
 
     Args:
         path: The folder.
@@ -50,16 +37,12 @@ class CheckpointFolder:
         self.path = pathlib.Path(path)
         self._keep_previous = keep_previous
 
-    def write(
-        self, content: Any, write_weights: Callable[[pathlib.Path], None]
-    ) -> None:
+    def write(self, content: Any) -> None:
         """Writes a checkpoint.
 
         Args:
             content: Of dicts with string keys, lists, arrays, strings,
                 numbers, booleans and `None`.
-            write_weights: Writes the weights to the path it is given, which
-                ends in `.weights.h5`.
 
         Raises:
             OSError: If it could not be written. The one before is still there.
@@ -68,24 +51,19 @@ class CheckpointFolder:
         packed = _pack(content, arrays)
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            serial = 1 + max(map(_serial, self.path.glob("*-*")), default=0)
-            weights = self.path / f"{serial}-.weights.h5"
-            others = self.path / f"{serial}-arrays.npz"
-            write_weights(weights)
-            np.savez(others, **arrays)
+            serial = 1 + max(map(_serial, self.path.iterdir()), default=0)
+            path = self.path / f"{serial}.npz"
+            np.savez(path, **arrays)
             record = {
                 "format": FORMAT,
                 "content": packed,
-                "files": {
-                    "weights": _fingerprint(weights),
-                    "arrays": _fingerprint(others),
-                },
+                "arrays": path.name,
+                "sha256": _checksum(path),
             }
             if self._keep_previous and (self.path / _NEWEST).exists():
                 os.replace(self.path / _NEWEST, self.path / _PREVIOUS)
             write_json(self.path / _NEWEST, record)
-        # HDF5 has errors of its own for a full disk.
-        except (OSError, RuntimeError) as problem:
+        except OSError as problem:
             with contextlib.suppress(OSError):
                 self._clear()
             raise OSError(
@@ -96,8 +74,8 @@ class CheckpointFolder:
             ) from problem
         self._clear()
 
-    def read(self) -> Checkpoint | None:
-        """Returns the newest checkpoint that is whole, or `None`.
+    def read(self) -> Any:
+        """Returns the content of the newest whole checkpoint, or `None`.
 
         Raises:
             ValueError: If there is one and none is whole.
@@ -134,41 +112,35 @@ class CheckpointFolder:
         for name in (_NEWEST, _PREVIOUS):
             with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
                 record = json.loads((self.path / name).read_text("utf-8"))
-                named |= {file["name"] for file in record["files"].values()}
-        for path in self.path.glob("*-*"):
+                named.add(record["arrays"])
+        for path in self.path.iterdir():
             if _serial(path) and path.name not in named:
                 path.unlink(missing_ok=True)
 
 
-def _read(path: pathlib.Path) -> Checkpoint:
+def _read(path: pathlib.Path) -> Any:
     record = json.loads(path.read_text("utf-8"))
     if record["format"] != FORMAT:
         raise ValueError(f"its format is {record['format']!r}, not {FORMAT}")
-    files = {}
-    for kind, wanted in record["files"].items():
-        name = pathlib.PurePath(wanted["name"]).name  # of this folder alone
-        files[kind] = path.with_name(name)
-        if _fingerprint(files[kind]) != wanted:
-            raise ValueError(f"'{name}' is not what was written")
-    try:
-        with np.load(files["arrays"], allow_pickle=False) as stored:
-            arrays = dict(stored)
-    except zipfile.BadZipFile as problem:
-        raise ValueError(str(problem)) from problem
-    return Checkpoint(_unpack(record["content"], arrays), files["weights"])
+    name = pathlib.PurePath(record["arrays"]).name  # of this folder alone
+    if _checksum(path.with_name(name)) != record["sha256"]:
+        raise ValueError(f"'{name}' is not what was written")
+    with np.load(path.with_name(name), allow_pickle=False) as stored:
+        arrays = dict(stored)
+    return _unpack(record["content"], arrays)
 
 
-def _fingerprint(path: pathlib.Path) -> dict[str, str]:
-    """Returns name and checksum of a file that has reached the disk."""
+def _checksum(path: pathlib.Path) -> str:
+    """Returns the checksum of a file that has reached the disk."""
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         os.fsync(file.fileno())
-    return {"name": path.name, "sha256": digest}
+    return digest
 
 
 def _serial(path: pathlib.Path) -> int:
-    start, is_ours = path.name.split("-")[0], path.suffix in (".h5", ".npz")
-    return int(start) if is_ours and start.isdecimal() else 0
+    is_ours = path.suffix == ".npz" and path.stem.isdecimal()
+    return int(path.stem) if is_ours else 0
 
 
 def _pack(value: Any, arrays: dict[str, Any]) -> Any:
@@ -181,9 +153,12 @@ def _pack(value: Any, arrays: dict[str, Any]) -> Any:
         return value if math.isfinite(value) else {"float": str(value)}
     if value is None or isinstance(value, (str, bool, int)):
         return value
+    array = np.asarray(value)
     name = f"array_{len(arrays)}"
-    arrays[name] = np.asarray(value)
-    return {"array": name}
+    # NumPy does not know bfloat16 when it reads a file.
+    is_known = array.dtype.kind != "V"
+    arrays[name] = array if is_known else array.view(f"u{array.itemsize}")
+    return {"array": [name, str(array.dtype)]}
 
 
 def _unpack(value: Any, arrays: dict[str, Any]) -> Any:
@@ -194,4 +169,7 @@ def _unpack(value: Any, arrays: dict[str, Any]) -> Any:
     ((kind, inner),) = value.items()
     if kind == "dict":
         return {k: _unpack(v, arrays) for k, v in inner.items()}
-    return float(inner) if kind == "float" else arrays[inner]
+    if kind == "float":
+        return float(inner)
+    name, dtype = inner
+    return arrays[name].view(np.dtype(dtype))
