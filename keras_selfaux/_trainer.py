@@ -36,6 +36,7 @@ from keras_selfaux._steps_per_execution import (
 )
 from keras_selfaux._task_gradients import RowPlan, build_rules, make_plan
 from keras_selfaux._types import Tensor
+from keras_selfaux.distribution._scope import check_created_in_scope
 from keras_selfaux.metrics import CompiledMetrics, LossTracker
 
 
@@ -330,6 +331,7 @@ class MultiTaskTrainer(keras.Model):
         with self.distribute_strategy.scope():
             if shape is not None:
                 self.build(shape)
+            check_created_in_scope(self.variables, self.distribute_strategy)
             _compile.check_optimizer(self.optimizer, self)
             if self.built:
                 self._build_compiled()

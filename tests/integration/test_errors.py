@@ -9,6 +9,7 @@ import pytest
 
 import keras_selfaux
 from tests.integration.models import TASKS, compile_model, make_data, make_model
+from tests.replicas import two_replicas
 
 
 def encoder_of(shapes: dict[str, int]) -> keras.Model:
@@ -204,3 +205,15 @@ def test_resizing_without_a_forward_derivative_is_refused() -> None:
         model.fit(x, y, meta_data=(x, y), verbose=0)
     model.compile("sgd", loss="mse")
     assert np.isfinite(model.fit(x, y, verbose=0).history["loss"][0])
+
+
+def test_an_encoder_made_outside_of_the_scope() -> None:
+    inputs = keras.Input((4,))
+    features = keras.layers.Dense(3, name="trunk")(inputs)
+    encoder = keras.Model(inputs, {"a": features, "b": features})
+    with two_replicas().scope():
+        heads = {task: keras.layers.Dense(1) for task in ("a", "b")}
+        model = keras_selfaux.SelfAuxModel(encoder, heads)
+        model.compile("sgd", loss="mse")
+    with pytest.raises(ValueError, match=r"2 variables made elsewhere.*trunk/"):
+        model.fit(np.ones((4, 4)), {t: np.ones((4, 1)) for t in heads})
