@@ -1,0 +1,35 @@
+"""Where training runs: one device, several, or several machines.
+
+What the package needs of `tf.distribute` is here, in one place.
+"""
+
+from keras_selfaux.distribution._chief import is_chief, writes_files
+from keras_selfaux.distribution._lost_worker import (
+    LostWorkerError,
+    is_multi_worker,
+    naming_lost_workers,
+)
+from keras_selfaux.distribution._replicas import (
+    check_compilation,
+    check_outside_of_scope,
+    num_replicas,
+    replica_mean,
+    replica_sum,
+)
+from keras_selfaux.distribution._saved_by_chief import SavedByChief
+from keras_selfaux.distribution._strategy import make_strategy
+
+__all__ = [
+    "LostWorkerError",
+    "SavedByChief",
+    "check_compilation",
+    "check_outside_of_scope",
+    "is_chief",
+    "is_multi_worker",
+    "make_strategy",
+    "naming_lost_workers",
+    "num_replicas",
+    "replica_mean",
+    "replica_sum",
+    "writes_files",
+]
