@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_selfaux._checks import error
 from keras_selfaux._rows import scale_of
 from keras_selfaux._types import Tensor
-from keras_selfaux.distribution import replica_sum
+from keras_selfaux.distribution import num_replicas, replica_sum
 
 # TensorFlow has declared their gradients not differentiable: tangents end
 # there without a word.
@@ -24,12 +24,15 @@ _WITHOUT_JVP = frozenset(["ResizeBilinear"])
 def value_and_gradient(
     function: Callable[[Sequence[Tensor]], tuple[Tensor, Any]],
     theta: Sequence[Tensor],
+    size: Tensor | None = None,
 ) -> tuple[Any, list[Tensor | None]]:
     """Evaluates a function and differentiates it backwards.
 
     Args:
         function: Maps θ to a scalar and anything else of interest.
         theta: The tensors to differentiate by.
+        size: The number of samples that it is a function of, if a replica
+            may have none of them.
 
     Returns:
         What else the function returned, and the gradient of the scalar.
@@ -38,7 +41,7 @@ def value_and_gradient(
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(theta)
         scalar, auxiliary = function(theta)
-    return auxiliary, tape.gradient(scalar, theta)
+    return auxiliary, _without_samples(tape.gradient(scalar, theta), size)
 
 
 class Recording:
@@ -46,10 +49,14 @@ class Recording:
 
     Args:
         theta: The tensors to differentiate by, beside what comes of them.
+        size: As for `value_and_gradient`.
     """
 
-    def __init__(self, theta: Sequence[Tensor]) -> None:
+    def __init__(
+        self, theta: Sequence[Tensor], size: Tensor | None = None
+    ) -> None:
         self._theta = list(theta)
+        self._size = size
         self._tape = tf.GradientTape(
             persistent=True, watch_accessed_variables=False
         )
@@ -79,9 +86,10 @@ class Recording:
         gradient: list[Tensor | None] = self._tape.gradient(
             target, list(sources), output_gradients=upstream
         )
-        return [
+        dense = [
             None if g is None else tf.convert_to_tensor(g) for g in gradient
         ]
+        return _without_samples(dense, self._size)
 
     def jacobian(
         self, target: Tensor, sources: Sequence[Tensor]
@@ -112,7 +120,25 @@ class Recording:
             tf.eye(target.shape[0], dtype=target.dtype),
             fn_output_signature=[source.dtype for source in sources],
         )
-        return rows
+        return _without_samples(rows, self._size)
+
+
+def _without_samples(gradient: list[Any], size: Tensor | None) -> list[Any]:
+    """Sets to 0 what is no number for lack of samples on this replica.
+
+    Normalisation divides by the number of samples; of slices there are none.
+    """
+    if size is None or num_replicas() == 1:
+        return gradient
+    has_none = tf.equal(size, 0)
+
+    def spared(g: Any) -> Any:
+        if g is None or isinstance(g, tf.IndexedSlices):
+            return g
+        nowhere = tf.logical_and(has_none, ~tf.math.is_finite(g))
+        return tf.where(nowhere, tf.zeros_like(g), g)
+
+    return [spared(g) for g in gradient]
 
 
 def directional_derivative(

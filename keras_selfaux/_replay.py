@@ -16,6 +16,7 @@ import keras
 
 from keras_selfaux._checks import error
 from keras_selfaux._types import Tensor
+from keras_selfaux.distribution import is_multi_worker
 
 
 class Position(NamedTuple):
@@ -99,6 +100,7 @@ class ReplayingCallbacks(keras.callbacks.CallbackList):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Finds out where to go on."""
+        self._check_workers()
         self.model._initial_epoch = None  # of an earlier `fit`
         self._backup.all_callbacks = self.callbacks
         super().on_train_begin(logs)
@@ -119,6 +121,16 @@ class ReplayingCallbacks(keras.callbacks.CallbackList):
             self.model._initial_epoch = position.epoch
         self._function = self.model.train_function
         self.model.train_function = self._throw_away
+
+    def _check_workers(self) -> None:
+        is_ours = hasattr(self._backup, "resume")
+        if not is_ours and is_multi_worker(self.model.distribute_strategy):
+            raise error(
+                "Keras's own BackupAndRestore has every worker write and "
+                "remove the same files.",
+                received="keras.callbacks.BackupAndRestore",
+                remedy="Use keras_selfaux.callbacks.BackupAndRestore.",
+            )
 
     def _replays_data(self) -> bool:
         return bool(getattr(self._backup, "replay_data", True))

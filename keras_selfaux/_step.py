@@ -20,7 +20,7 @@ from keras_selfaux._rows import Rows
 from keras_selfaux._stacking._kinds import StackedLayer
 from keras_selfaux._task_gradients import RowPlan
 from keras_selfaux._types import Tensor
-from keras_selfaux.distribution import num_replicas, replica_sum
+from keras_selfaux.distribution import num_replicas, replica_mean, replica_sum
 
 
 def train(model: Any, data: Any) -> dict[str, Tensor]:
@@ -55,8 +55,7 @@ def train(model: Any, data: Any) -> dict[str, Tensor]:
         later_losses=later,
         rows=step.rows,
     )
-    for variable, value in step.evaluation.updates:
-        variable.assign(value)
+    _write_back(step.evaluation.updates, batch.size)
     count = len(model.transfer_graph.tasks)
     losses = step.evaluation.losses
     model.loss_tracker.update_state(
@@ -68,6 +67,17 @@ def train(model: Any, data: Any) -> dict[str, Tensor]:
     update_metrics(model, batch, step.evaluation.predictions, losses.present)
     logs: dict[str, Tensor] = model.get_metrics_result()
     return logs
+
+
+def _write_back(updates: Sequence[tuple[Any, Tensor]], size: Tensor) -> None:
+    """Writes state n', the same on every replica."""
+    variables = [variable for variable, _ in updates]
+    # Keras keeps plain BatchNorm's statistics apart, so that workers would
+    # evaluate with other ones than those saved; and those of a replica
+    # without samples are NaN.
+    values = replica_mean([value for _, value in updates], size)
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 class Differentiated(NamedTuple):
@@ -111,7 +121,9 @@ def _differentiated(
         scaled = model.optimizer.scale_loss(total)
         return scaled, {**found, "evaluation": evaluation, "total": total}
 
-    found, gradient = _gradients.value_and_gradient(objective, theta)
+    found, gradient = _gradients.value_and_gradient(
+        objective, theta, batch.size
+    )
     return Differentiated(**found, gradient=gradient)
 
 
@@ -121,7 +133,7 @@ def _with_rows(
     """Differentiates with the gradients of tasks told apart."""
     weighting, aggregator = model.weighting, model.aggregator
     scale = model.optimizer.scale_loss
-    with _gradients.Recording(theta) as recording:
+    with _gradients.Recording(theta, batch.size) as recording:
         evaluation = evaluate(
             model, theta, batch, clones=True, trunk=plan.trunk
         )

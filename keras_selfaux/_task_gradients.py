@@ -143,8 +143,10 @@ def feature_rows(recorded: Recorded) -> Rows:
         recorded.by_task, [recorded.shared_features]
     )
     tensors = [ops.cast(local, "float32") / recorded.loss_scale]
-    # Of the order of the largest entry anywhere, and the same everywhere.
-    scale = scale_of([replica_sum(ops.max(ops.abs(tensors[0])))[None]])
+    # Of the order of the largest entry anywhere, and the same everywhere. A
+    # replica without samples has no entries.
+    largest = ops.max(ops.abs(tensors[0]), initial=0.0)
+    scale = scale_of([replica_sum(largest)[None]])
     losses = replica_sum(ops.stop_gradient(recorded.by_task))
     return Rows(
         tensors,

@@ -1,6 +1,7 @@
 """`MultiTaskTrainer`: compiling, training and evaluating, as Keras does."""
 
 import inspect
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras
@@ -36,11 +37,21 @@ from keras_selfaux._steps_per_execution import (
 )
 from keras_selfaux._task_gradients import RowPlan, build_rules, make_plan
 from keras_selfaux._types import Tensor
-from keras_selfaux.distribution._scope import check_created_in_scope
+from keras_selfaux.distribution import (
+    SavedByChief,
+    check_compilation,
+    check_created_in_scope,
+    naming_lost_workers,
+)
+from keras_selfaux.distribution._keras_multi_worker import (
+    adapted_step,
+    local_batch,
+)
+from keras_selfaux.distribution._one_by_one import one_by_one
 from keras_selfaux.metrics import CompiledMetrics, LossTracker
 
 
-class MultiTaskTrainer(keras.Model):
+class MultiTaskTrainer(SavedByChief):
     """What `SelfAuxModel` does between `compile` and the end of `fit`.
 
     A subclass has an `encoder`, a `head_bank` and a `transfer_graph`, and
@@ -246,8 +257,11 @@ class MultiTaskTrainer(keras.Model):
             steps = default_steps(self, arguments)
         if backup_among(arguments["callbacks"]) is not None:
             arguments = self._with_replay(arguments)
-        callbacks = arguments["callbacks"]
-        with steps_per_execution(self, steps), during_fit(callbacks):
+        with (
+            steps_per_execution(self, steps),
+            during_fit(arguments["callbacks"]),
+            self._naming_lost_workers(),
+        ):
             return super().fit(**arguments)
 
     def _with_replay(self, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -276,13 +290,18 @@ class MultiTaskTrainer(keras.Model):
         # A callback of `fit` may ask for so many steps and not one more;
         # the validation of `fit` itself goes by the steps of `fit`.
         own = kwargs.get("_use_cached_eval_dataset", False)
-        with steps_per_execution(self, self._steps(within_fit=own)):
+        steps = self._steps(within_fit=own)
+        with steps_per_execution(self, steps), self._naming_lost_workers():
             return super().evaluate(*args, **kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         """Returns `{task: predictions}`, as `keras.Model.predict` does."""
-        with steps_per_execution(self, self._steps(within_fit=False)):
+        steps = self._steps(within_fit=False)
+        with steps_per_execution(self, steps), self._naming_lost_workers():
             return super().predict(*args, **kwargs)
+
+    def _naming_lost_workers(self) -> AbstractContextManager[None]:
+        return naming_lost_workers(self.distribute_strategy)
 
     def _steps(self, *, within_fit: bool) -> int:
         chosen = self.compiled and self._chooses_steps and not within_fit
@@ -368,14 +387,15 @@ class MultiTaskTrainer(keras.Model):
 
     def _make_function(self, step_function: Any) -> Any:
         # Keras makes the functions of training and of evaluation by this.
-        if (
-            self.run_eagerly
-            or self.distribute_strategy.num_replicas_in_sync > 1
-        ):
-            return super()._make_function(step_function)
+        strategy = self.distribute_strategy
+        check_compilation(self.jit_compile is True, strategy)
+        is_packed = not self.run_eagerly and strategy.num_replicas_in_sync == 1
         logs = PackedLogs()
-        function = super()._make_function(logs.step(step_function))
-        return lambda iterator: logs.unpack(function(iterator))
+        step = logs.step(step_function) if is_packed else step_function
+        function = super()._make_function(adapted_step(step, strategy))
+        if is_packed:
+            return lambda iterator: logs.unpack(function(iterator))
+        return one_by_one(self, function)
 
     def test_step(self, data: Any) -> dict[str, Tensor]:
         """Evaluates one batch on the primaries."""
@@ -417,6 +437,17 @@ class MultiTaskTrainer(keras.Model):
         local = self.distribute_strategy.experimental_local_results
         batch = keras.tree.map_structure(lambda leaf: local(leaf)[0], batch)
         with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=batch)
+
+    def _maybe_symbolic_build(
+        self, iterator: Any = None, data_batch: Any = None
+    ) -> None:
+        strategy = self.distribute_strategy
+        batch = iterator and local_batch(iterator, strategy)
+        if batch is None:
+            super()._maybe_symbolic_build(iterator, data_batch)
+            return
+        with strategy.scope():
             self._symbolic_build(data_batch=batch)
 
     def _symbolic_build(

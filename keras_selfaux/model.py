@@ -21,7 +21,7 @@ from keras_selfaux._stacking._template import symbolic_input
 from keras_selfaux._summary import summary_lines
 from keras_selfaux._trainer import MultiTaskTrainer
 from keras_selfaux._types import Edge, Layer, Task, Tensor
-from keras_selfaux.distribution import check_outside_of_scope
+from keras_selfaux.distribution import check_outside_of_scope, writes_files
 from keras_selfaux.graph import TransferGraph, as_graph
 from keras_selfaux.layers import BranchedEncoder, HeadBank
 from keras_selfaux.layers._head_bank import check_heads
@@ -210,6 +210,8 @@ class SelfAuxModel(MultiTaskTrainer):
     ) -> None:
         """Exports the primaries; clones are left out.
 
+        Of several workers the chief exports; others do nothing.
+
         Args:
             filepath: Where to write. Nothing is ever overwritten.
             format: As for `keras.Model.export`: `"tf_saved_model"`,
@@ -221,6 +223,8 @@ class SelfAuxModel(MultiTaskTrainer):
             ValueError: Within the scope of a strategy.
         """
         check_outside_of_scope()
+        if not writes_files(self.distribute_strategy):
+            return
         if os.path.exists(filepath):
             raise FileExistsError(
                 f"{os.fspath(filepath)!r} exists already, and exports are "

@@ -13,19 +13,25 @@ from keras_selfaux.distribution._replicas import (
     check_compilation,
     check_outside_of_scope,
     num_replicas,
+    replica_mean,
     replica_sum,
 )
+from keras_selfaux.distribution._saved_by_chief import SavedByChief
+from keras_selfaux.distribution._scope import check_created_in_scope
 from keras_selfaux.distribution._strategy import make_strategy
 
 __all__ = [
     "LostWorkerError",
+    "SavedByChief",
     "check_compilation",
+    "check_created_in_scope",
     "check_outside_of_scope",
     "is_chief",
     "is_multi_worker",
     "make_strategy",
     "naming_lost_workers",
     "num_replicas",
+    "replica_mean",
     "replica_sum",
     "writes_files",
 ]

@@ -64,9 +64,10 @@ def check_tf_config(text: str) -> None:
     if role not in cluster:
         raise _wrong(f'has a "task" of type {role!r}, not in "cluster"', text)
     digits = str(index) if type(index) in (int, str) else ""
-    if not digits.isdecimal() or int(digits) >= len(cluster[role]):
+    last = len(cluster[role]) - 1
+    if not digits.isdecimal() or int(digits) > last:
         raise _wrong(
-            f'has a "task" with an "index" out of 0 to {len(cluster[role]) - 1}',
+            f'has a "task" with an "index" out of 0 to {last}',
             f"index={index!r}",
         )
 

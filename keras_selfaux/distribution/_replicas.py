@@ -1,6 +1,10 @@
 """What the package needs of `tf.distribute`, inside a step and around it."""
 
+from collections.abc import Sequence
+
 import tensorflow as tf
+from keras import ops
+from keras.backend import is_float_dtype
 
 from keras_selfaux._checks import error
 from keras_selfaux._types import Tensor
@@ -38,9 +42,10 @@ def check_compilation(
     Raises:
         ValueError: If several replicas, CPUs among them, are to be compiled.
     """
+    if not jit_compile or strategy.num_replicas_in_sync == 1:
+        return
     devices = strategy.extended.worker_devices
-    cpus = [device for device in devices if "CPU" in device.upper()]
-    if jit_compile and cpus and strategy.num_replicas_in_sync > 1:
+    if any("CPU" in device.upper() for device in devices):
         raise error(
             "XLA cannot compile what replicas on CPUs exchange.",
             received=f"jit_compile=True with "
@@ -66,7 +71,36 @@ def replica_sum(values: Tensor) -> Tensor:
     context = tf.distribute.get_replica_context()
     flat = tf.nest.flatten(values)
     present = [value for value in flat if value is not None]
+    if not present:  # which TensorFlow cannot reduce
+        return values
     sums = iter(context.all_reduce(tf.distribute.ReduceOp.SUM, present))
     return tf.nest.pack_sequence_as(
         values, [None if v is None else next(sums) for v in flat]
     )
+
+
+def replica_mean(values: Sequence[Tensor], size: Tensor) -> list[Tensor]:
+    """Takes means over the replicas, weighted by their numbers of samples.
+
+    On a single device the values come back as they are.
+
+    Args:
+        values: Tensors, computed inside a replica. Only floating ones are
+            averaged; all others must be equal on all replicas.
+        size: How many samples this replica has. One without any does not
+            count, whatever its values are.
+
+    Returns:
+        As many tensors; every replica gets the same ones.
+    """
+    if num_replicas() == 1:
+        return list(values)
+    count = ops.cast(size, "float32")
+    share = count / replica_sum(count)
+    averaged = [i for i, v in enumerate(values) if is_float_dtype(v.dtype)]
+    found = list(values)
+    local = [ops.cast(found[i], "float32") * share for i in averaged]
+    local = [ops.where(count > 0, v, ops.zeros_like(v)) for v in local]
+    for i, mean in zip(averaged, replica_sum(local), strict=True):
+        found[i] = ops.cast(mean, found[i].dtype)
+    return found
