@@ -18,7 +18,6 @@ interrupted sweep goes on where it was when started again with the same flags.
 """
 
 import dataclasses
-import json
 import os
 import pathlib
 import statistics
@@ -28,6 +27,7 @@ from typing import Any, ClassVar
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 from keras_selfaux import metrics, plots
+from keras_selfaux._files import read_json
 
 if __package__:
     from examples import _runner, _training
@@ -112,12 +112,35 @@ def run(config: Config) -> Results:
 
 
 def runs_so_far(path: pathlib.Path) -> list[Results]:
-    """Returns the runs that an earlier start has finished."""
+    """Returns the runs that an earlier start has finished.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
     if not path.exists():
         return []
-    runs: list[Results] = json.loads(path.read_text("utf-8"))["runs"]
-    # Those of earlier versions have other fields, and are made anew.
-    return [run for run in runs if "scores" in run]
+    try:
+        # Those of earlier versions have other fields, and are made anew.
+        runs = [run for run in read_json(path)["runs"] if "scores" in run]
+        for run in runs:
+            # Raises if these are no scores.
+            metrics.task_changes(run["scores"], _ones(run["scores"]))
+            keys = (run["setting"], run["num_shared"], run["seed"])
+            if keys[0] not in SETTINGS or not all(
+                type(number) is int for number in keys[1:]
+            ):
+                raise ValueError(f"a run {keys}")
+    except (AttributeError, LookupError, TypeError, ValueError) as problem:
+        raise _runner.error(
+            f"'{path}' does not hold the runs of a sweep.",
+            received=f"{type(problem).__name__}: {problem}",
+            remedy="Pass --overwrite to start anew, or another --output_dir.",
+        ) from problem
+    return runs
+
+
+def _ones(scores: Results) -> Results:
+    return {task: dict.fromkeys(found, 1.0) for task, found in scores.items()}
 
 
 def changes_by_depth(runs: list[Results]) -> dict[str, dict[int, list[float]]]:
@@ -127,6 +150,8 @@ def changes_by_depth(runs: list[Results]) -> dict[str, dict[int, list[float]]]:
     }
     changes: dict[str, dict[int, list[float]]] = {s: {} for s in SETTINGS}
     for (setting, depth, seed), scores in sorted(found.items()):
+        if (*BASELINE, seed) not in found:
+            continue  # there is nothing to compare with
         of_depth = changes[setting].setdefault(depth, [])
         of_depth.append(metrics.delta_m(scores, found[*BASELINE, seed]))
     return changes

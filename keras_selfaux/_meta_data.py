@@ -4,6 +4,8 @@ Keras's own data adapters do the work. They are not public, so this file is
 the one place that names them.
 """
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import keras
@@ -11,7 +13,7 @@ import tensorflow as tf
 from keras.src.trainers.data_adapters import array_slicing, get_data_adapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import error, is_misfit
 
 _BATCHED = (tf.data.Dataset, keras.utils.PyDataset)
 
@@ -42,8 +44,10 @@ class PairedAdapter(DataAdapter):
 
     def get_tf_dataset(self) -> Any:
         """Returns the pairs as a `tf.data.Dataset`."""
-        train = self._train.get_tf_dataset()
-        meta = self._meta.get_tf_dataset().repeat()
+        with _reading("x"):
+            train = self._train.get_tf_dataset()
+        with _reading("meta_data"):
+            meta = self._meta.get_tf_dataset().repeat()
         return tf.data.Dataset.zip(PairedBatch(train, meta))
 
     @property
@@ -95,7 +99,8 @@ def pair_fit_arguments(
         )
     # The default only concerns arrays; Keras warns about it for the rest.
     shuffle = arguments.pop("shuffle", True)
-    train = get_data_adapter(
+    train = _adapter(
+        "x",
         x=x,
         y=y,
         sample_weight=weight,
@@ -142,12 +147,39 @@ def shape_of_inputs(x: Any) -> Any:
 def _meta_adapter(meta_data: Any, batch_size: int | None) -> DataAdapter:
     check_data("meta_data", meta_data)
     if isinstance(meta_data, _BATCHED):
-        return get_data_adapter(x=meta_data)
+        return _adapter("meta_data", x=meta_data)
     x, y, *rest = meta_data
-    return get_data_adapter(
+    return _adapter(
+        "meta_data",
         x=x,
         y=y,
         sample_weight=rest[0] if rest else None,
         batch_size=batch_size,
         shuffle=True,
     )
+
+
+def _adapter(name: str, **arguments: Any) -> DataAdapter:
+    """Returns Keras's adapter of some data.
+
+    Raises:
+        ValueError: If Keras finds none, or data do not fit each other.
+    """
+    with _reading(name):
+        return get_data_adapter(**arguments)
+
+
+@contextlib.contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Names the data that Keras cannot read."""
+    try:
+        yield
+    except Exception as problem:
+        if not is_misfit(problem):
+            raise
+        raise error(
+            f"`{name}` cannot be read as data.",
+            received=f"{problem}",
+            remedy="Pass arrays with one row per sample, or a data set of "
+            "batches.",
+        ) from problem
