@@ -10,6 +10,7 @@ import keras
 import tensorflow as tf
 
 import keras_selfaux
+from keras_selfaux._checks import check_positive
 
 if __package__:
     from examples import _runner
@@ -86,13 +87,7 @@ class Problem(_runner.Settings, abc.ABC):
         """Checks the values."""
         super().__post_init__()
         for name in ("epochs", "batch_size", "learning_rate"):
-            value = getattr(self, name)
-            if not 0 < value < math.inf:
-                raise _runner.error(
-                    f"`{name}` must be a positive number.",
-                    received=f"{name}={value!r}",
-                    remedy="Pass a positive number.",
-                )
+            check_positive(name, getattr(self, name))
 
     @property
     @abc.abstractmethod

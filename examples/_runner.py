@@ -24,8 +24,8 @@ from absl import app, flags, logging
 
 import keras_selfaux
 from keras_selfaux import distribution
-from keras_selfaux._checks import UsageError, check_positive, error
-from keras_selfaux._files import write_json, written_at_once
+from keras_selfaux._checks import UsageError, check_positive, error, is_iterable
+from keras_selfaux._files import read_json, write_json, written_at_once
 
 _LINES_WITHOUT_TERMINAL = 10
 _SECONDS_BETWEEN_REFRESHES = 0.2
@@ -110,13 +110,12 @@ class Settings:
             self.seconds_between_checkpoints,
             zero=True,
         )
-        is_valid = all(type(s) is int and 0 <= s < 2**32 for s in self.seeds)
-        if not self.seeds or len({*self.seeds}) < len(self.seeds):
-            is_valid = False
-        if not is_valid:
+        seeds = list(self.seeds) if is_iterable(self.seeds) else []
+        is_valid = all(type(s) is int and 0 <= s < 2**32 for s in seeds)
+        if not is_valid or not seeds or len({*seeds}) < len(seeds):
             raise error(
                 "`seeds` must be integers from 0 on, at least one, each once.",
-                received=f"seeds={list(self.seeds)}",
+                received=f"seeds={self.seeds!r}",
                 remedy="Pass seeds such as 0,1,2.",
             )
 
@@ -296,7 +295,7 @@ def check_output(config: Settings) -> pathlib.Path:
         return path
     if config.demo:
         with contextlib.suppress(ValueError, KeyError, TypeError):
-            if json.loads(path.read_text("utf-8"))["config"]["demo"]:
+            if read_json(path)["config"]["demo"]:
                 return path
     raise FileExistsError(
         f"'{path}' holds the results of an earlier run. Pass --overwrite to "
@@ -358,7 +357,7 @@ def run_id(config: Settings) -> str:
 
 def _read_settings(path: pathlib.Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        found = read_json(path)
         if not isinstance(found, dict):
             raise ValueError(f"{type(found).__name__} instead of settings")
     except ValueError as problem:

@@ -5,7 +5,6 @@ its results are, and its weights where they are asked for. Whoever comes again
 with the same folder gets what was kept, or goes on from the checkpoint.
 """
 
-import json
 import pathlib
 import shutil
 from collections.abc import Sequence
@@ -13,6 +12,8 @@ from typing import Any
 
 import keras
 
+from keras_selfaux import metrics
+from keras_selfaux._files import naming_weights, read_json
 from keras_selfaux.callbacks import BackupAndRestore
 from keras_selfaux.distribution import is_chief
 
@@ -28,6 +29,9 @@ else:
     from _problem import Data, Problem
 
 Results = dict[str, Any]
+
+# What comes of reading something else.
+_DAMAGE = (AttributeError, LookupError, TypeError, ValueError)
 
 
 class Run:
@@ -75,7 +79,7 @@ class Run:
             ValueError: If files of an earlier run are damaged.
         """
         if self.has_ended:
-            return self._read(self._results)
+            return read_result(self._results)
         history = _report.WeightHistory()
         try:
             model, result = _training.train(
@@ -103,7 +107,10 @@ class Run:
     def history(self) -> _report.WeightHistory:
         """Returns the task weights over the epochs."""
         history = _report.WeightHistory()
-        history.set_state(self._read(self._history))
+        try:
+            history.set_state(read_json(self._history))
+        except _DAMAGE as problem:
+            raise damaged(self._history, problem) from problem
         return history
 
     def model(self, problem: Problem, method: Method) -> keras.Model:
@@ -115,12 +122,8 @@ class Run:
             problem, method, problem.tasks, num_steps=1, name=self.name
         )
         model.optimizer.build(model.trainable_variables)
-        try:
+        with naming_weights(self._weights):
             model.load_weights(self._weights)
-        except (OSError, ValueError) as problem_of_file:
-            raise self._damaged(self._weights, problem_of_file) from (
-                problem_of_file
-            )
         return model
 
     def _backup_callback(self, problem: Problem) -> BackupAndRestore:
@@ -135,18 +138,29 @@ class Run:
         if is_chief():
             shutil.rmtree(self._backup, ignore_errors=True)
 
-    def _read(self, path: pathlib.Path) -> Results:
-        try:
-            content = json.loads(path.read_text("utf-8"))
-            if not isinstance(content, dict):
-                raise ValueError(f"{type(content).__name__} instead of a dict")
-        except ValueError as problem:
-            raise self._damaged(path, problem) from problem
-        return content
 
-    def _damaged(self, path: pathlib.Path, problem: Exception) -> ValueError:
-        return _runner.error(
-            f"'{path}' is damaged: it is not what a run has written.",
-            received=f"{type(problem).__name__}: {problem}",
-            remedy=f"Remove '{self._results}' to have this run made again.",
-        )
+def read_result(path: pathlib.Path) -> Results:
+    """Returns the result of a run that has ended.
+
+    Raises:
+        ValueError: If the file is damaged.
+    """
+    try:
+        result: Results = read_json(path)
+        scores = result["scores"]
+        ones = {task: dict.fromkeys(of, 1.0) for task, of in scores.items()}
+        metrics.task_changes(scores, ones)  # raises if these are no scores
+        for name in ("method", "seed", "seconds", "parameters"):
+            result[name]
+    except _DAMAGE as problem:
+        raise damaged(path, problem) from problem
+    return result
+
+
+def damaged(path: pathlib.Path, problem: Exception) -> ValueError:
+    """Returns the error for a file that is not what a run has written."""
+    return _runner.error(
+        f"'{path}' is damaged: it is not what a run has written.",
+        received=f"{type(problem).__name__}: {problem}",
+        remedy="Remove the files of this run to have it made again.",
+    )

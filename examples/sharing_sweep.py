@@ -116,6 +116,8 @@ def changes_by_depth(runs: list[Results]) -> dict[str, dict[int, list[float]]]:
     }
     changes: dict[str, dict[int, list[float]]] = {s: {} for s in SETTINGS}
     for (setting, depth, seed), scores in sorted(found.items()):
+        if (*BASELINE, seed) not in found:
+            continue  # there is nothing to compare with
         of_depth = changes[setting].setdefault(depth, [])
         of_depth.append(metrics.delta_m(scores, found[*BASELINE, seed]))
     return changes

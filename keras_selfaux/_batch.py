@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._checks import check_same_tasks, error, is_misfit, shown
 from keras_selfaux._labels import SingleTaskLabels
 from keras_selfaux._stacking import NamedNodes
 from keras_selfaux._types import Task, Tensor
@@ -68,11 +68,11 @@ def as_batch(data: Any, tasks: Sequence[Task]) -> Batch:
 def _labels(y: Any, tasks: Sequence[Task]) -> NamedNodes:
     if isinstance(y, Mapping):
         check_same_tasks("y", y, tasks)
-        return _named({task: y[task] for task in tasks})
+        return _named("y", {task: y[task] for task in tasks})
     if _is_tensor(y) and len(tasks) == 1:
-        return _named({tasks[0]: y})
+        return _named("y", {tasks[0]: y})
     if _is_tensor(y) and _has_task_axis(y, tasks):
-        return _along_task_axis(y, tasks)
+        return _along_task_axis("y", y, tasks)
     received = f"shape {tuple(y.shape)}" if _is_tensor(y) else type(y).__name__
     raise error(
         "Labels `y` must be a dict {task: labels}, or one tensor of shape "
@@ -88,7 +88,7 @@ def _sample_weights(
 ) -> NamedNodes:
     if stacked and _is_tensor(weight) and len(tasks) > 1:
         if _has_task_axis(weight, tasks):
-            return _along_task_axis(weight, tasks)
+            return _along_task_axis("sample_weight", weight, tasks)
         if len(weight.shape) != 1:
             raise error(
                 "`sample_weight` must have shape (batch,) or (batch, tasks, "
@@ -98,14 +98,15 @@ def _sample_weights(
             )
     if not isinstance(weight, Mapping):
         weight = dict.fromkeys(tasks, weight)
-    unknown = sorted(set(weight) - set(tasks))
+    unknown = shown(set(weight) - set(tasks))
     if unknown:
         raise error(
             "`sample_weight` names tasks that the model does not have.",
             received=f"{unknown}",
             remedy=f"Use the names {list(tasks)}.",
         )
-    return _named({task: weight.get(task) for task in tasks})
+    given = {task: weight.get(task) for task in tasks}
+    return _named("sample_weight", given)
 
 
 def _single_task_batch(
@@ -120,18 +121,21 @@ def _single_task_batch(
             received=type(weight).__name__,
             remedy="Pass one weight per sample.",
         )
-    labels = ops.convert_to_tensor(y.labels)
-    owner = ops.cast(y.task, "int32")
-    if len(owner.shape) != 1 or len(labels.shape) < 1:
+    labels = _tensor("SingleTaskLabels.labels", y.labels)
+    owner = _tensor("SingleTaskLabels.task", y.task)
+    if len(owner.shape) != 1 or not keras.backend.is_int_dtype(owner.dtype):
         raise error(
             "`SingleTaskLabels.task` must have one entry per sample.",
-            received=f"shape {tuple(owner.shape)}",
+            received=f"shape {tuple(owner.shape)} of {owner.dtype}",
             remedy="Pass integers of shape (batch,).",
         )
+    owner = ops.cast(owner, "int32")
+    _check_length("SingleTaskLabels.labels", labels, owner)
     present = ops.equal(ops.arange(len(tasks))[:, None], owner[None])
     weights = ops.cast(present, "float32")
     if weight is not None:
-        weight = ops.cast(weight, "float32")
+        weight = ops.cast(_tensor("sample_weight", weight), "float32")
+        _check_length("sample_weight", weight, owner)
         inner = (1,) * (len(weight.shape) - 1)
         weights = ops.reshape(weights, (*ops.shape(weights), *inner))
         weights = weights * weight[None]
@@ -143,18 +147,62 @@ def _single_task_batch(
     )
 
 
-def _named(values: Mapping[Task, Any]) -> NamedNodes:
+def _check_length(name: str, values: Tensor, owner: Tensor) -> None:
+    """Raises unless there are as many values as numbers of tasks."""
+    found = values.shape[0] if len(values.shape) else 0
+    if None not in (found, owner.shape[0]) and found != owner.shape[0]:
+        raise error(
+            f"`{name}` must have one entry per sample.",
+            received=f"shape {tuple(values.shape)} for {owner.shape[0]} "
+            "numbers of tasks",
+            remedy="Pass equally many of both.",
+        )
+
+
+def _named(name: str, values: Mapping[Task, Any]) -> NamedNodes:
     converted: dict[int, Tensor] = {}
-    for value in values.values():
+    for task, value in values.items():
+        if value is None and name == "y":
+            raise error(
+                f"`y` must have labels of task {task!r}.",
+                received="None",
+                remedy="Pass NaN, or sample weights of 0, where labels are "
+                "missing.",
+            )
         if value is not None and id(value) not in converted:
-            converted[id(value)] = ops.convert_to_tensor(value)
+            converted[id(value)] = _tensor(f"{name}[{task!r}]", value)
     return NamedNodes.from_dict(
         {task: converted.get(id(value)) for task, value in values.items()}
     )
 
 
-def _along_task_axis(values: Any, tasks: Sequence[Task]) -> NamedNodes:
+def _along_task_axis(
+    name: str, values: Any, tasks: Sequence[Task]
+) -> NamedNodes:
+    values = _tensor(name, values)
     return NamedNodes.from_stack(tasks, ops.moveaxis(values, 1, 0))
+
+
+def _tensor(name: str, values: Any) -> Tensor:
+    """Returns numbers as a tensor.
+
+    Raises:
+        ValueError: If they are no numbers.
+    """
+    try:
+        tensor = ops.convert_to_tensor(values)
+        found = str(getattr(tensor.dtype, "name", tensor.dtype))
+    except Exception as problem:
+        if not is_misfit(problem):
+            raise
+        tensor, found = None, str(problem)
+    if tensor is None or found.startswith(("string", "complex")):
+        raise error(
+            f"`{name}` must be an array of numbers.",
+            received=found,
+            remedy="Pass integers or floats, in rows of equal length.",
+        )
+    return tensor
 
 
 def _has_task_axis(values: Any, tasks: Sequence[Task]) -> bool:

@@ -4,9 +4,14 @@ Every function returns nothing when the value is fine and raises `ValueError`
 otherwise, so that no caller can forget to look at a result.
 """
 
+import math
 import numbers
+import warnings
 from collections.abc import Collection, Iterable
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 
 class UsageError(ValueError):
@@ -18,20 +23,92 @@ def error(wrong: str, *, received: Any, remedy: str) -> UsageError:
     return UsageError(f"{wrong} Received: {received}. {remedy}")
 
 
+def is_number(value: Any) -> bool:
+    """Returns whether `value` is a real number that a float can hold."""
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        return False
+    try:
+        return not math.isnan(float(value))
+    except OverflowError:  # an integer of hundreds of digits
+        return False
+
+
+def is_iterable(value: Any) -> bool:
+    """Returns whether there is something to iterate over."""
+    try:
+        iter(value)
+    except TypeError:  # an array without axes says so only when asked
+        return False
+    return True
+
+
+def shown(names: Iterable[Any]) -> list[Any]:
+    """Returns names in the order in which messages list them."""
+    return sorted(names, key=str)
+
+
+def as_numbers(name: str, values: Any) -> NDArray[np.float64]:
+    """Returns an array of the numbers that `values` holds, float64.
+
+    Raises:
+        ValueError: If it holds something else, or rows of unequal lengths.
+    """
+    try:
+        with warnings.catch_warnings():
+            # NumPy would drop the imaginary parts of complex numbers.
+            warnings.simplefilter("error")
+            return np.array(values, dtype="float64")
+    except (TypeError, ValueError, OverflowError, Warning) as problem:
+        raise error(
+            f"`{name}` must be an array of numbers.",
+            received=f"{values!r:.100} ({problem})",
+            remedy="Pass numbers, in rows of equal length.",
+        ) from problem
+
+
+# What libraries raise where values do not fit. TensorFlow's own errors are
+# told by name, since most modules know no backend.
+_MISFITS = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_MISFITS_BY_NAME = ("InvalidArgumentError", "UnimplementedError")
+
+
+def is_misfit(problem: Exception) -> bool:
+    """Returns whether an error says that values do not fit a computation.
+
+    Others, such as that memory ran out, are not the values' fault.
+    """
+    by_name = type(problem).__name__ in _MISFITS_BY_NAME
+    return by_name or isinstance(problem, _MISFITS)
+
+
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
     """Raises unless `value` is one of `choices`."""
-    if value not in choices:
+    # Equality alone could be anything: that of arrays is an array.
+    if not any(
+        value is choice or (isinstance(value, str) and value == choice)
+        for choice in choices
+    ):
         raise error(
-            f"`{name}` must be one of {sorted(choices, key=str)}.",
+            f"`{name}` must be one of {shown(choices)}.",
             received=f"{name}={value!r}",
             remedy="Pass one of these values.",
         )
 
 
+def check_number(name: str, value: Any) -> None:
+    """Raises unless `value` is a real number."""
+    if not is_number(value):
+        raise error(
+            f"`{name}` must be a number.",
+            received=f"{name}={value!r}",
+            remedy="Pass a number.",
+        )
+
+
 def check_positive(name: str, value: float, *, zero: bool = False) -> None:
-    """Raises unless `value` is a positive number (or zero, where allowed)."""
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
-    if not is_number or not (value > 0 or (zero and value == 0)):
+    """Raises unless `value` is positive and finite (or zero, where allowed)."""
+    fits = is_number(value) and 0 <= value < math.inf
+    if not fits or (value == 0 and not zero):
         wanted = "zero or a positive number" if zero else "a positive number"
         raise error(
             f"`{name}` must be {wanted}.",
@@ -44,13 +121,21 @@ def check_same_tasks(
     name: str, keys: Iterable[str], tasks: Iterable[str]
 ) -> None:
     """Raises unless the keys of the argument `name` are exactly the tasks."""
-    keys, tasks = list(keys), list(tasks)
-    if set(keys) != set(tasks):
-        missing = sorted(set(tasks) - set(keys))
-        unknown = sorted(set(keys) - set(tasks))
+    tasks = list(tasks)
+    if isinstance(keys, str) or not is_iterable(keys):
         raise error(
             f"`{name}` must have one entry per task {tasks}.",
-            received=f"keys {keys} (missing: {missing}, unknown: {unknown})",
+            received=f"{name}={keys!r:.100}",
+            remedy="Pass a dict by task.",
+        )
+    keys = list(keys)
+    missing = [task for task in tasks if task not in keys]
+    unknown = [key for key in keys if key not in tasks]
+    if missing or unknown:
+        raise error(
+            f"`{name}` must have one entry per task {tasks}.",
+            received=f"keys {keys} (missing: {shown(missing)}, unknown: "
+            f"{shown(unknown)})",
             remedy="Use the same task names for encoder outputs, heads, "
             "losses and labels.",
         )
@@ -69,9 +154,8 @@ def check_count(name: str, value: Any, *, least: int) -> None:
 def check_within(name: str, value: Any, interval: str) -> None:
     """Raises unless `value` is a number in an interval such as `"[0, 1)"`."""
     low, high = (float(end) for end in interval[1:-1].split(","))
-    is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
     if not (
-        is_number
+        is_number(value)
         and (low <= value if interval[0] == "[" else low < value)
         and (value <= high if interval[-1] == "]" else value < high)
     ):

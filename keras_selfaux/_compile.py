@@ -6,10 +6,17 @@ from typing import Any
 
 import keras
 
-from keras_selfaux._checks import check_positive, check_same_tasks, error
+from keras_selfaux._checks import (
+    check_positive,
+    check_same_tasks,
+    error,
+    shown,
+)
 from keras_selfaux._types import Task
 from keras_selfaux.distribution import num_replicas
 from keras_selfaux.losses import loss_for_task
+
+_BY_SHAPE = ("accuracy", "acc", "crossentropy", "ce")
 
 
 def losses_by_task(
@@ -54,19 +61,20 @@ def metrics_by_task(
 
     Metrics for all tasks are copied, since each keeps a state.
     """
-    if not metrics:
+    is_collection = isinstance(metrics, (list, tuple, Mapping))
+    if metrics is None or (is_collection and not metrics):
         return {}
     if isinstance(metrics, Mapping) and "class_name" not in metrics:
         _check_known("metrics", metrics, tasks)
-        return {task: _as_list(metrics[task]) for task in metrics}
+        return {task: _as_list(metrics[task], task) for task in metrics}
     nested = isinstance(metrics, (list, tuple)) and all(
         isinstance(entry, (list, tuple)) for entry in metrics
     )
     if nested:
         by_task = _by_position("metrics", metrics, tasks)
-        return {task: _as_list(by_task[task]) for task in tasks}
+        return {task: _as_list(by_task[task], task) for task in tasks}
     return {
-        task: [copied_metric(metric) for metric in _as_list(metrics)]
+        task: [copied_metric(metric) for metric in _as_list(metrics, task)]
         for task in tasks
     }
 
@@ -81,6 +89,22 @@ def given_metrics(metrics: Any) -> list[keras.metrics.Metric]:
         for metric in keras.tree.flatten(metrics)
         if isinstance(metric, keras.metrics.Metric)
     ]
+
+
+def optimizer_of(identifier: Any) -> keras.optimizers.Optimizer:
+    """Returns an optimizer from a name, a config dict or an instance.
+
+    Raises:
+        ValueError: If Keras knows no such optimizer.
+    """
+    try:
+        return keras.optimizers.get(identifier)
+    except Exception as problem:  # a config may be wrong in any way
+        raise error(
+            "`optimizer` must be a Keras optimizer, its name or its config.",
+            received=f"optimizer={identifier!r:.200} ({problem})",
+            remedy='Pass, say, "adam" or `keras.optimizers.Adam(1e-3)`.',
+        ) from problem
 
 
 def check_optimizer(optimizer: Any, model: Any) -> None:
@@ -133,7 +157,13 @@ def _by_position(
 
 
 def _check_known(name: str, values: Any, tasks: Sequence[Task]) -> None:
-    unknown = sorted(set(values) - set(tasks))
+    if not isinstance(values, Mapping):
+        raise error(
+            f"`{name}` must be given for all tasks at once, or by task.",
+            received=f"{name}={values!r:.100}",
+            remedy=f"Pass a dict with keys from {list(tasks)}.",
+        )
+    unknown = shown(set(values) - set(tasks))
     if unknown:
         raise error(
             f"`{name}` names tasks that the model does not have.",
@@ -142,15 +172,38 @@ def _check_known(name: str, values: Any, tasks: Sequence[Task]) -> None:
         )
 
 
-def _as_list(metrics: Any) -> list[Any]:
+def _as_list(metrics: Any, task: Task) -> list[Any]:
     if metrics is None:
         return []
     entries = metrics if isinstance(metrics, (list, tuple)) else [metrics]
-    return [
-        # Keras would take apart the configs of a model with a single output.
-        keras.metrics.get(entry) if isinstance(entry, Mapping) else entry
-        for entry in entries
-    ]
+    return [_checked_metric(entry, task) for entry in entries]
+
+
+def _checked_metric(metric: Any, task: Task) -> Any:
+    """Returns a metric, or what Keras will make one of, once shapes are known.
+
+    Raises:
+        ValueError: If that is nothing Keras knows.
+    """
+    if metric is None or isinstance(metric, keras.metrics.Metric):
+        return metric
+    # Keras finds out what these mean by the shapes of labels.
+    if isinstance(metric, str) and metric in _BY_SHAPE:
+        return metric
+    try:
+        found = keras.metrics.get(metric)
+    except Exception as problem:  # a config may be wrong in any way
+        found, why = None, f"{problem}"
+    else:
+        why = type(found).__name__
+    if not callable(found):
+        raise error(
+            f"A metric of task {task!r} cannot be used: {metric!r:.100}.",
+            received=why,
+            remedy="Pass a Keras metric, its name or a function.",
+        )
+    # Keras would take apart the configs of a model with a single output.
+    return found if isinstance(metric, Mapping) else metric
 
 
 def copied_metric(metric: Any) -> Any:

@@ -4,6 +4,8 @@ Keras's own data adapters do the work. They are not public, so this file is
 the one place that names them.
 """
 
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import keras
@@ -11,7 +13,7 @@ import tensorflow as tf
 from keras.src.trainers.data_adapters import array_slicing, get_data_adapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import error, is_misfit
 
 _BATCHED = (tf.data.Dataset, keras.utils.PyDataset)
 
@@ -42,8 +44,10 @@ class PairedAdapter(DataAdapter):
 
     def get_tf_dataset(self) -> Any:
         """Returns the pairs as a `tf.data.Dataset`."""
-        train = self._train.get_tf_dataset()
-        meta = self._meta.get_tf_dataset().repeat()
+        with _reading("x"):
+            train = self._train.get_tf_dataset()
+        with _reading("meta_data"):
+            meta = self._meta.get_tf_dataset().repeat()
         return tf.data.Dataset.zip(PairedBatch(train, meta))
 
     @property
@@ -97,7 +101,8 @@ def adapted_fit_arguments(
         )
     # The default only concerns arrays; Keras warns about it for the rest.
     shuffle = arguments.pop("shuffle", True)
-    train = get_data_adapter(
+    train = _adapter(
+        "x",
         x=x,
         y=y,
         sample_weight=weight,
@@ -126,6 +131,54 @@ def check_data(name: str, data: Any) -> None:
         )
 
 
+def check_rows(x: Any, y: Any, sample_weight: Any) -> None:
+    """Raises unless arrays have one row per sample, and as many of each.
+
+    Raises:
+        ValueError: If there is no `x`, a leaf without rows, or a length of
+            its own.
+    """
+    if x is None:
+        raise error(
+            "`x` is missing.",
+            received="x=None",
+            remedy="Pass inputs, or a data set of batches.",
+        )
+    rows = _rows_of("x", x)
+    for name, what, value in (
+        ("y", "label", y),
+        ("sample_weight", "sample weight", sample_weight),
+    ):
+        if not isinstance(value, Mapping):
+            _rows_of(name, value)
+            continue
+        for task, values in value.items():
+            found = _rows_of(name, values)
+            if None not in (rows, found) and rows != found:
+                raise error(
+                    f"Task {task!r} must have a {what} for every sample.",
+                    received=f"{found} for {rows}",
+                    remedy="Pass one; NaN where a label is missing.",
+                )
+
+
+def _rows_of(name: str, value: Any) -> int | None:
+    """Returns how many rows arrays have, as far as the first one tells."""
+    for leaf in keras.tree.flatten(value):
+        shape = getattr(leaf, "shape", None)
+        if shape is None:  # no array, and Keras's to judge
+            continue
+        if len(shape) == 0:
+            raise error(
+                f"`{name}` must have one row per sample.",
+                received=f"a single value, {leaf!r:.100}",
+                remedy="Pass an array.",
+            )
+        rows: int | None = shape[0]
+        return rows
+    return None
+
+
 def shape_of_inputs(x: Any) -> Any:
     """Returns the shapes of a batch of inputs, or `None` if they are unknown.
 
@@ -146,12 +199,39 @@ def shape_of_inputs(x: Any) -> Any:
 def _meta_adapter(meta_data: Any, batch_size: int | None) -> DataAdapter:
     check_data("meta_data", meta_data)
     if isinstance(meta_data, _BATCHED):
-        return get_data_adapter(x=meta_data)
+        return _adapter("meta_data", x=meta_data)
     x, y, *rest = meta_data
-    return get_data_adapter(
+    return _adapter(
+        "meta_data",
         x=x,
         y=y,
         sample_weight=rest[0] if rest else None,
         batch_size=batch_size,
         shuffle=True,
     )
+
+
+def _adapter(name: str, **arguments: Any) -> DataAdapter:
+    """Returns Keras's adapter of some data.
+
+    Raises:
+        ValueError: If Keras finds none, or data do not fit each other.
+    """
+    with _reading(name):
+        return get_data_adapter(**arguments)
+
+
+@contextlib.contextmanager
+def _reading(name: str) -> Iterator[None]:
+    """Names the data that Keras cannot read."""
+    try:
+        yield
+    except Exception as problem:
+        if not is_misfit(problem):
+            raise
+        raise error(
+            f"`{name}` cannot be read as data.",
+            received=f"{problem}",
+            remedy="Pass arrays with one row per sample, or a data set of "
+            "batches.",
+        ) from problem

@@ -11,6 +11,7 @@ from keras_selfaux._stacking import NamedNodes, Nodes
 from keras_selfaux._types import Edge, PerTask, Tensor
 from keras_selfaux.losses import masked_loss
 from keras_selfaux.losses._masked import masked_values, pooled
+from keras_selfaux.losses._misfits import named_misfits
 from keras_selfaux.metrics import stack_weights
 
 
@@ -97,13 +98,17 @@ class Objective:
             for members in self._alike(edges, labels, sample_weights):
                 chosen = [edges[i] for i in members]
                 sources = [source for source, _ in chosen]
-                result = masked_loss(
-                    self.losses[sources[0]],
+                compared = (
                     labels.stack(sources),
                     nodes.take(members).stacked,
                     sample_weights.stack(sources),
-                    nodes.take(members).mask,
                 )
+                with named_misfits(sources[0], *compared):
+                    result = masked_loss(
+                        self.losses[sources[0]],
+                        *compared,
+                        nodes.take(members).mask,
+                    )
                 found += chosen
                 numerators.append(result.numerator)
                 denominators.append(result.denominator)
@@ -147,14 +152,14 @@ class Objective:
             shape = (count, *ops.shape(values))
             return ops.broadcast_to(values[None], shape)
 
-        found = masked_values(
-            loss,
+        weights = single.sample_weight
+        compared = (
             for_all(single.labels),
             predictions,
-            None
-            if single.sample_weight is None
-            else for_all(single.sample_weight),
+            None if weights is None else for_all(weights),
         )
+        with named_misfits(tasks[0], *compared):
+            found = masked_values(loss, *compared)
         task = single.task
         owners = ops.one_hot(task, count, dtype="float32")
         places = [

@@ -32,6 +32,30 @@ def seed_generator(seed: Any) -> Any:
     return keras.random.SeedGenerator(seed)
 
 
+def load_seeds(name: str, states: Sequence[Any], store: Any) -> None:
+    """Brings back the states of random generators from a file.
+
+    Args:
+        name: Whose generators they are, for messages.
+        states: The variables.
+        store: What a layer is given to load from.
+
+    Raises:
+        ValueError: If the file lacks one, or has one of another shape.
+    """
+    keys = sorted(store.keys())
+    for number, state in enumerate(states):
+        key = f"seed_{number}"
+        found = store[key] if key in keys else None
+        if tuple(getattr(found, "shape", ())) != tuple(state.shape):
+            raise error(
+                f"The file has no state of the random generators of {name!r}.",
+                received=f"{keys}",
+                remedy="Load the file of a model with as many of them.",
+            )
+        state.assign(found)
+
+
 def uniform(shape: Sequence[int], generator: Any) -> Tensor:
     """Draws from the uniform distribution on [0, 1), float32."""
     seed = _next(generator)

@@ -1,11 +1,12 @@
 """Keras serialisation and the `get` function that every family shares."""
 
-from collections.abc import Callable, Mapping
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import keras
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import UsageError, error
 
 PACKAGE = "keras_selfaux"
 
@@ -20,6 +21,30 @@ def register(cls: _Class) -> _Class:
     """
     registered: _Class = keras.saving.register_keras_serializable(PACKAGE)(cls)
     return registered
+
+
+@contextlib.contextmanager
+def naming_config(cls: type, config: Any) -> Iterator[None]:
+    """Tells what was to be made where a config is damaged.
+
+    Args:
+        cls: The class that is made of the config within the context.
+        config: The config.
+
+    Raises:
+        ValueError: If anything goes wrong.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as problem:  # a config may be wrong in any way
+        raise error(
+            f"No {cls.__name__} can be made of this config.",
+            received=f"{type(problem).__name__}: {problem} ({config!r:.100})",
+            remedy="Pass what `get_config` returned, with all classes of your "
+            "own registered.",
+        ) from problem
 
 
 def resolve(
@@ -48,9 +73,7 @@ def resolve(
     if isinstance(value, str) and value in names:
         return names[value]()
     if isinstance(value, dict) and "class_name" in value:
-        # As in Keras, a class's name and config are enough.
-        ours = {"registered_name": f"{PACKAGE}>{value['class_name']}"}
-        value = keras.saving.deserialize_keras_object({**ours, **value})
+        value = _described(value, argument)
     if isinstance(value, base):
         return value
     raise error(
@@ -59,3 +82,23 @@ def resolve(
         received=f"{argument}={identifier!r}",
         remedy=f"Known names: {sorted(names)}.",
     )
+
+
+def _described(config: dict[str, Any], argument: str) -> Any:
+    """Returns what a config dict describes; as in Keras, no Lambda.
+
+    Raises:
+        ValueError: If it describes nothing that can be made.
+    """
+    # As in Keras, a class's name and config are enough.
+    ours = {"registered_name": f"{PACKAGE}>{config['class_name']}"}
+    try:
+        return keras.saving.deserialize_keras_object({**ours, **config})
+    except UsageError:
+        raise
+    except Exception as problem:  # a config may be wrong in any way
+        raise error(
+            f"`{argument}` is a config dict that nothing can be made of.",
+            received=f"{config!r:.200} ({type(problem).__name__}: {problem})",
+            remedy="Pass what `serialize` returned.",
+        ) from problem

@@ -6,6 +6,7 @@ from typing import Any
 
 import keras
 
+from keras_selfaux._random import load_seeds
 from keras_selfaux._rematerialization import plain_call
 
 
@@ -98,8 +99,7 @@ class Rule(keras.layers.Layer):
                 stacklevel=2,
             )
             return
-        for number, state in enumerate(seeds):
-            state.assign(store[f"seed_{number}"])
+        load_seeds(self.name, seeds, store)
         names = list(store.keys())
         super().load_own_variables(
             {n: store[n] for n in names if not n.startswith("seed_")}

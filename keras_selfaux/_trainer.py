@@ -22,9 +22,11 @@ from keras_selfaux._logs import PackedLogs
 from keras_selfaux._meta_data import (
     PairedBatch,
     adapted_fit_arguments,
+    check_rows,
     shape_of_inputs,
 )
 from keras_selfaux._objective import Objective
+from keras_selfaux._registry import naming_config
 from keras_selfaux._replay import (
     ReplayingCallbacks,
     backup_among,
@@ -125,6 +127,7 @@ class MultiTaskTrainer(SavedByChief):
                 combiner.build(len(tasks))
         unweighted = _compile.metrics_by_task(metrics, tasks)
         weighted = _compile.metrics_by_task(weighted_metrics, tasks)
+        optimizer = _compile.optimizer_of(optimizer)
         super().compile(optimizer, None, None, {}, {}, *args, **kwargs)
         self._loss_tracker = None  # `LossTracker` does its work
         self.loss = loss
@@ -182,9 +185,10 @@ class MultiTaskTrainer(SavedByChief):
 
     def compile_from_config(self, config: dict[str, Any]) -> None:
         """Compiles as `get_compile_config` described."""
-        self.compile(**keras.saving.deserialize_keras_object(config))
-        if self.built:
-            self._build_compiled()
+        with naming_config(type(self), config):
+            self.compile(**keras.saving.deserialize_keras_object(config))
+            if self.built:
+                self._build_compiled()
 
     def _build_compiled(self) -> None:
         """Creates the compiled state that depends on the weights' shapes."""
@@ -245,6 +249,8 @@ class MultiTaskTrainer(SavedByChief):
         signature = inspect.signature(keras.Model.fit)
         arguments = signature.bind(self, *args, **kwargs).arguments
         del arguments["self"]
+        self._assert_compile_called("fit")
+        _check_rows(arguments)
         self._prepare_training("fit", arguments.get("x"))
         if self.weighting.needs_meta_data:
             self._check_meta_data(meta_data)
@@ -323,12 +329,14 @@ class MultiTaskTrainer(SavedByChief):
         Returns:
             The loss and metrics, as in Keras.
         """
+        signature = inspect.signature(keras.Model.train_on_batch)
+        arguments = signature.bind(self, x, *args, **kwargs).arguments
+        self._assert_compile_called("train_on_batch")
+        _check_rows(arguments)
         self._prepare_training("train_on_batch", x)
         if not self.weighting.needs_meta_data:
             return super().train_on_batch(x, *args, **kwargs)
         self._check_meta_data(meta_data)
-        signature = inspect.signature(keras.Model.train_on_batch)
-        arguments = signature.bind(self, x, *args, **kwargs).arguments
         if arguments.get("class_weight") is not None:
             raise error(
                 "`class_weight` cannot be used together with `meta_data`.",
@@ -457,3 +465,8 @@ class MultiTaskTrainer(SavedByChief):
         if data_batch is not None:
             data_batch, _ = _step.split_pair(data_batch)
         super()._symbolic_build(iterator=iterator, data_batch=data_batch)
+
+
+def _check_rows(arguments: dict[str, Any]) -> None:
+    names = ("x", "y", "sample_weight")
+    check_rows(*(arguments.get(name) for name in names))

@@ -1,16 +1,20 @@
 """`TransferGraph`: which task's head is cloned onto which task's branch."""
 
 import dataclasses
-import json
 import os
-import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
-from keras_selfaux._checks import check_same_tasks, error
-from keras_selfaux._files import write_json
+from keras_selfaux._checks import (
+    as_numbers,
+    check_number,
+    check_same_tasks,
+    error,
+    is_iterable,
+)
+from keras_selfaux._files import read_json, write_json
 from keras_selfaux._registry import register
 from keras_selfaux._types import Edge, Task
 
@@ -80,10 +84,12 @@ class TransferGraph:
             threshold: An edge is kept if its gain is greater. Defaults to 0.
 
         Raises:
-            ValueError: If `gains` is not of shape `(T, T)`.
+            ValueError: If `gains` is not of shape `(T, T)`, or something is
+                no number.
         """
         tasks = _checked_tasks(tasks)
-        gains = np.asarray(gains, dtype="float64")
+        gains = as_numbers("gains", gains)
+        check_number("threshold", threshold)
         if gains.shape != (len(tasks), len(tasks)):
             raise error(
                 "`gains` must be a square matrix [target, source] with one "
@@ -97,7 +103,7 @@ class TransferGraph:
                 (s, t)
                 for i, t in enumerate(tasks)
                 for j, s in enumerate(tasks)
-                if i != j and gains[i, j] > threshold
+                if i != j and gains[i, j] > float(threshold)
             ],
         )
 
@@ -131,7 +137,18 @@ class TransferGraph:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "TransferGraph":
-        """Returns the graph that `get_config` described."""
+        """Returns the graph that `get_config` described.
+
+        Raises:
+            ValueError: If it is no such description.
+        """
+        if not isinstance(config, dict) or set(config) != {"tasks", "edges"}:
+            found = list(config) if isinstance(config, dict) else config
+            raise error(
+                "A transfer graph is described by `tasks` and `edges`.",
+                received=f"{found!r:.100}",
+                remedy="Pass what `TransferGraph.get_config` returned.",
+            )
         return cls(**config)
 
     def to_json(self, path: str | os.PathLike[str]) -> None:
@@ -150,18 +167,19 @@ class TransferGraph:
             ValueError: If the file holds something else.
         """
         try:
-            config = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
-        except ValueError as problem:  # not JSON, or not UTF-8
-            raise _file_error(path, str(problem)) from problem
-        if not isinstance(config, dict) or set(config) != {"tasks", "edges"}:
-            found = sorted(config) if isinstance(config, dict) else config
-            raise _file_error(path, f"{found!r:.100}")
-        return cls(**config)
+            return cls.from_config(read_json(path))
+        except ValueError as problem:
+            raise error(
+                f"{str(path)!r} does not hold a transfer graph.",
+                received=f"{problem}",
+                remedy='It should hold {"tasks": [names], "edges": [[source, '
+                "target], ...]} as written by `TransferGraph.to_json`.",
+            ) from problem
 
 
 def _checked_tasks(tasks: Any) -> tuple[Task, ...]:
     remedy = "Name every task once, by a non-empty string without '/'."
-    if isinstance(tasks, str) or not isinstance(tasks, Iterable):
+    if isinstance(tasks, str) or not is_iterable(tasks):
         raise error(
             "`tasks` must be a list of names.",
             received=f"tasks={tasks!r}",
@@ -186,7 +204,7 @@ def _checked_tasks(tasks: Any) -> tuple[Task, ...]:
 
 
 def _checked_edges(edges: Any, tasks: tuple[Task, ...]) -> tuple[Edge, ...]:
-    if isinstance(edges, str) or not isinstance(edges, Iterable):
+    if isinstance(edges, str) or not is_iterable(edges):
         raise error(
             "`edges` must be a list of (source, target) pairs.",
             received=f"edges={edges!r}",
@@ -202,7 +220,7 @@ def _checked_edges(edges: Any, tasks: tuple[Task, ...]) -> tuple[Edge, ...]:
             )
         source, target = edge
         for task in (source, target):
-            if task not in tasks:
+            if not isinstance(task, str) or task not in tasks:
                 raise error(
                     f"Edge {(source, target)} names the unknown task {task!r}.",
                     received=f"tasks={list(tasks)}",
@@ -224,15 +242,6 @@ def _checked_edges(edges: Any, tasks: tuple[Task, ...]) -> tuple[Edge, ...]:
     return tuple(checked)
 
 
-def _file_error(path: Any, received: str) -> ValueError:
-    return error(
-        f"{str(path)!r} does not hold a transfer graph.",
-        received=received,
-        remedy='It should hold {"tasks": [names], "edges": [[source, '
-        "target], ...]} as written by `TransferGraph.to_json`.",
-    )
-
-
 def as_graph(auxiliaries: Any, tasks: Sequence[Task]) -> TransferGraph:
     """Returns the graph that a model's `auxiliaries` stand for.
 
@@ -247,11 +256,11 @@ def as_graph(auxiliaries: Any, tasks: Sequence[Task]) -> TransferGraph:
     if isinstance(auxiliaries, TransferGraph):
         check_same_tasks("heads", tasks, auxiliaries.tasks)
         return TransferGraph(tasks, auxiliaries.edges)
-    if auxiliaries == "all":
+    if isinstance(auxiliaries, str) and auxiliaries == "all":
         return TransferGraph.complete(tasks)
-    if auxiliaries == "none":
+    if isinstance(auxiliaries, str) and auxiliaries == "none":
         return TransferGraph.empty(tasks)
-    if isinstance(auxiliaries, str):
+    if isinstance(auxiliaries, str) or not is_iterable(auxiliaries):
         raise error(
             '`auxiliaries` must be "all", "none", a TransferGraph or a list '
             "of (source, target) edges.",

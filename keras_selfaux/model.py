@@ -9,8 +9,10 @@ import keras
 from keras import ops
 
 from keras_selfaux._checks import check_same_tasks, error
+from keras_selfaux._files import naming_weights
 from keras_selfaux._inference import inference_model
-from keras_selfaux._registry import register
+from keras_selfaux._random import load_seeds
+from keras_selfaux._registry import naming_config, register
 from keras_selfaux._rematerialization import (
     plain_call,
     support_rematerialization,
@@ -252,8 +254,20 @@ class SelfAuxModel(MultiTaskTrainer):
 
     def load_own_variables(self, store: Any) -> None:
         """Brings back what `save_own_variables` saved."""
-        for number, state in enumerate(self._seed_states()):
-            state.assign(store[f"seed_{number}"])
+        load_seeds(self.name, self._seed_states(), store)
+
+    def load_weights(
+        self, filepath: str | os.PathLike[str], *args: Any, **kwargs: Any
+    ) -> None:
+        """Loads what `save_weights` saved, as `keras.Model` does.
+
+        Raises:
+            ValueError: If the file is damaged, or of another model. Some
+                weights may have been loaded by then.
+            FileNotFoundError: If there is no such file.
+        """
+        with naming_weights(filepath):
+            super().load_weights(filepath, *args, **kwargs)
 
     def _seed_states(self) -> list[Any]:
         weights = {id(weight) for weight in self.weights}
@@ -276,6 +290,8 @@ class SelfAuxModel(MultiTaskTrainer):
     ) -> "SelfAuxModel":
         """Returns the model that `get_config` described."""
         load = keras.saving.deserialize_keras_object
-        heads = {t: load(h, custom_objects) for t, h in config["heads"].items()}
-        encoder = load(config["encoder"], custom_objects)
-        return cls(**{**config, "encoder": encoder, "heads": heads})
+        with naming_config(cls, config):
+            heads = config["heads"].items()
+            heads = {task: load(head, custom_objects) for task, head in heads}
+            encoder = load(config["encoder"], custom_objects)
+            return cls(**{**config, "encoder": encoder, "heads": heads})

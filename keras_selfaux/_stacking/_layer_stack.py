@@ -276,6 +276,7 @@ class LayerStack(keras.layers.Layer):
         for part in self.parts:
             options = _training_option(part, training)
             if isinstance(part, StackedLayer):
+                part.check_fits(values)
                 values = part(values, table=table, **options)
                 table = table.fanned()
                 continue

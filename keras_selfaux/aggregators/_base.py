@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from keras import ops
 
-from keras_selfaux._checks import check_choice, error
+from keras_selfaux._checks import as_numbers, check_choice, error
 from keras_selfaux._rows import Rows, combined
 from keras_selfaux._rule import Rule
 from keras_selfaux._types import Tensor
@@ -135,9 +135,11 @@ class GramianAggregator(Aggregator):
         Raises:
             ValueError: If `gramian` is not a square matrix.
         """
-        gramian = ops.cast(ops.convert_to_tensor(gramian), "float32")
+        if not ops.is_tensor(gramian):
+            gramian = as_numbers("gramian", gramian)
+        gramian = ops.cast(gramian, "float32")
         shape = tuple(gramian.shape)
-        if len(shape) != 2 or shape[0] != shape[1]:
+        if len(shape) != 2 or shape[0] != shape[1] or not shape[0]:
             raise error(
                 "`gramian` must be a square matrix.",
                 received=f"shape {shape}",

@@ -48,7 +48,7 @@ def _read_npy(path: Any) -> Array:
     try:
         with path.open("rb") as file:
             array = np.load(file, allow_pickle=False)
-    except (ValueError, EOFError, OSError) as problem:
+    except Exception as problem:  # a header is a literal of Python's
         raise unreadable(path, wanted, problem) from problem
     if not isinstance(array, np.ndarray):
         # NumPy opens archives of several arrays as well, whatever their name.

@@ -1,17 +1,20 @@
 """What an interrupted forest goes on from."""
 
-import json
 import pathlib
+import re
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import keras
 
-from keras_selfaux._checks import error
-from keras_selfaux._files import write_json
-from keras_selfaux.discovery._logs import Best, BestEpochs
+from keras_selfaux._checks import UsageError, error
+from keras_selfaux._files import naming_weights, read_json, write_json
+from keras_selfaux._types import Task
+from keras_selfaux.discovery._logs import Best, BestEpochs, Scores
 
 _STATE = "state.json"
+_WEIGHTS = "epoch_{}.weights.h5"
 
 
 class State(NamedTuple):
@@ -28,21 +31,63 @@ class State(NamedTuple):
     best: list[Any]
 
 
-def read_state(folder: pathlib.Path) -> State | None:
-    """Returns the last state that was saved, if there is one."""
+def read_state(
+    folder: pathlib.Path, networks: Sequence[Sequence[Task]]
+) -> State | None:
+    """Returns the last state that was saved, if there is one.
+
+    Args:
+        folder: Where the files are.
+        networks: The tasks of every network of the forest.
+
+    Raises:
+        ValueError: If the file is damaged, or of another forest.
+    """
     path = folder / _STATE
     if not path.exists():
         return None
     try:
-        state = State(**json.loads(path.read_text(encoding="utf-8")))
-        best = [Best(float(loss), epoch, s) for loss, epoch, s in state.best]
-    except (ValueError, TypeError) as problem:
+        return _checked(State(**read_json(path)), networks)
+    except (ValueError, TypeError, AttributeError, OverflowError) as problem:
         raise error(
             f"'{path}' is damaged: it does not say how far a forest has got.",
             received=f"{type(problem).__name__}: {problem}",
             remedy="Pass overwrite=True to start anew.",
         ) from problem
+
+
+def _checked(state: State, networks: Sequence[Sequence[Task]]) -> State:
+    """Returns a state with its best epochs made of what JSON has of them.
+
+    Raises:
+        ValueError: If something is not as it was written; other errors if
+            it is not even of the kind.
+    """
+    best = [
+        Best(float(loss), epoch, _floats(scores))
+        for loss, epoch, scores in state.best
+    ]
+    numbers = [state.epoch, *(found.epoch for found in best)]
+    if not all(map(_is_count, numbers)):
+        raise ValueError(f"epochs {numbers}")
+    for found, tasks in zip(best, networks, strict=True):
+        if found.epoch and {*found.scores} != {*tasks}:
+            raise ValueError(f"scores of {[*found.scores]}")
+    # It must not lead out of the folder.
+    if not re.fullmatch(_WEIGHTS.format(r"\d+"), state.weights):
+        raise ValueError(f"weights={state.weights!r}")
     return state._replace(best=best)
+
+
+def _floats(scores: Any) -> Scores:
+    return {
+        task: {name: float(value) for name, value in found.items()}
+        for task, found in scores.items()
+    }
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0
 
 
 class Checkpoint(keras.callbacks.Callback):
@@ -77,11 +122,12 @@ class Checkpoint(keras.callbacks.Callback):
         path = self._folder / state.weights
         forest.optimizer.build(forest.trainable_variables)
         try:
-            forest.load_weights(path)
-        except (OSError, ValueError, KeyError) as problem:
+            with naming_weights(path):
+                forest.load_weights(path)
+        except (OSError, UsageError) as problem:
             raise error(
                 f"'{path}' does not hold the weights of the forest.",
-                received=f"{type(problem).__name__}: {problem}",
+                received=f"{problem}",
                 remedy="Pass overwrite=True to start anew.",
             ) from problem
         self._best.best = list(state.best)
@@ -95,12 +141,12 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _save(self, epoch: int) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        weights = self._folder / f"epoch_{epoch}.weights.h5"
+        weights = self._folder / _WEIGHTS.format(epoch)
         self.model.save_weights(weights)
         # JSON has no infinity.
         best = [(str(b.loss), b.epoch, b.scores) for b in self._best.best]
         state = State(epoch, weights.name, best)
         write_json(self._folder / _STATE, state._asdict())
-        for path in self._folder.glob("epoch_*.weights.h5"):
+        for path in self._folder.glob(_WEIGHTS.format("*")):
             if path != weights:
                 path.unlink()

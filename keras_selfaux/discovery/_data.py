@@ -142,7 +142,8 @@ def check_data(name: str, data: Any) -> None:
             received=type(data).__name__,
             remedy="Pass data in one of these forms.",
         )
-    counts = {len(leaf) for leaf in keras.tree.flatten(tuple(data))}
+    shapes = [np.shape(leaf) for leaf in keras.tree.flatten(tuple(data))]
+    counts = {shape[0] if shape else 0 for shape in shapes}
     if len(counts) != 1 or 0 in counts:
         raise error(
             f"All arrays of `{name}` must have as many samples, at least one.",
@@ -155,6 +156,14 @@ def check_labels(name: str, data: Any, tasks: Sequence[Task]) -> None:
     """Raises if arrays have no label of a task; data sets are not read."""
     if isinstance(data, tf.data.Dataset):
         return
+    is_list = isinstance(data[1], (tuple, list))
+    is_list = is_list and not isinstance(data[1], SingleTaskLabels)
+    if is_list and len(data[1]) != len(tasks):
+        raise error(
+            f"The labels of `{name}` must be one array per task {list(tasks)}.",
+            received=f"{len(data[1])} arrays",
+            remedy="Pass a dict by task.",
+        )
     for task in tasks:
         labels = _of_tasks(data[1], tasks, [task])
         if isinstance(labels, SingleTaskLabels):

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_selfaux._checks import check_choice, check_count, error
+from keras_selfaux._checks import check_choice, check_count, error, is_iterable
 from keras_selfaux._types import Task
 from keras_selfaux.discovery._data import check_data, check_labels
 from keras_selfaux.discovery._forest import (
@@ -233,13 +233,13 @@ def _warn_of_unknown(gains: TransferGains) -> None:
 
 
 def _checked_seeds(seeds: Iterable[int]) -> tuple[int, ...]:
-    values = tuple(seeds)
+    values = tuple(seeds) if is_iterable(seeds) else ()
     for seed in values:
         check_count("seeds", seed, least=0)
     if not values or len(set(values)) < len(values):
         raise error(
             "`seeds` must hold at least one seed, and each only once.",
-            received=f"seeds={list(values)}",
+            received=f"seeds={seeds!r:.100}",
             remedy="Pass seeds such as (0, 1, 2).",
         )
     return values

@@ -21,7 +21,9 @@ def search_forest(search: Search, folder: pathlib.Path | None) -> list[Run]:
         search: What to train, and on what.
         folder: Where to keep what an interrupted search goes on from.
     """
-    state = None if folder is None else read_state(folder)
+    state = None
+    if folder is not None:
+        state = read_state(folder, [n.tasks for n in search.networks])
     if state is not None and state.epoch >= search.epochs:
         return _runs(search, state.best)
     networks = [built(search, network) for network in search.networks]

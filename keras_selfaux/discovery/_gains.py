@@ -1,18 +1,17 @@
 """`TransferGains`: what every task brings every other."""
 
 import dataclasses
-import json
 import math
+import numbers
 import os
-import pathlib
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from keras_selfaux._checks import error
-from keras_selfaux._files import write_json
+from keras_selfaux._checks import as_numbers, check_positive, error, is_iterable
+from keras_selfaux._files import read_json, write_json
 from keras_selfaux._types import Task
 from keras_selfaux.graph import TransferGraph
 
@@ -45,13 +44,14 @@ class TransferGains:
         tasks: Names of the T tasks.
         by_seed: Array of shape `(S, T, T)`, or `(T, T)` for a single seed;
             `by_seed[i, target, source]` is what the source brings the
-            target, above zero if it helps. NaN means unknown. The diagonal
-            is ignored.
+            target, above zero if it helps. NaN and infinity mean unknown.
+            The diagonal is ignored.
         measure: What the numbers are. Defaults to `"gain (%)"`.
         runs: What they were computed from. Defaults to nothing.
 
     Raises:
-        ValueError: If tasks or shapes do not fit.
+        ValueError: If tasks or shapes do not fit, or if something is of the
+            wrong kind.
 
     Example:
 
@@ -75,21 +75,28 @@ class TransferGains:
         runs: Iterable[Run] = (),
     ) -> None:
         tasks = TransferGraph(tasks).tasks
-        values = np.array(by_seed, dtype="float64")
+        values = as_numbers("by_seed", by_seed)
         if values.ndim == 2:
             values = values[None]
-        if values.shape[1:] != (len(tasks),) * 2 or not len(values):
+        if (
+            values.ndim != 3
+            or values.shape[1:] != (len(tasks),) * 2
+            or not len(values)
+        ):
             raise error(
                 "`by_seed` must have the shape (seeds, tasks, tasks).",
-                received=f"shape {np.shape(by_seed)} for {len(tasks)} tasks",
+                received=f"shape {values.shape} for {len(tasks)} tasks",
                 remedy="Pass one matrix [target, source] per seed.",
             )
+        runs = tuple(runs) if is_iterable(runs) else runs
         values[:, range(len(tasks)), range(len(tasks))] = 0.0
+        values[np.isinf(values)] = np.nan
         values.flags.writeable = False
+        _check_runs(runs)
         object.__setattr__(self, "tasks", tasks)
         object.__setattr__(self, "by_seed", values)
         object.__setattr__(self, "measure", str(measure))
-        object.__setattr__(self, "runs", tuple(runs))
+        object.__setattr__(self, "runs", runs)
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -125,6 +132,7 @@ class TransferGains:
         Raises:
             ValueError: If standard errors are asked for of a single seed.
         """
+        check_positive("standard_errors", standard_errors, zero=True)
         gains = self.mean
         if standard_errors:
             if len(self.by_seed) == 1:
@@ -160,7 +168,7 @@ class TransferGains:
             ValueError: If the file holds something else.
         """
         try:
-            content = json.loads(pathlib.Path(path).read_text(encoding="utf-8"))
+            content = read_json(path)
             runs = [
                 Run(
                     run["run_id"],
@@ -177,12 +185,46 @@ class TransferGains:
                 content["measure"],
                 runs,
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as problem:
+        except (
+            ValueError,
+            KeyError,
+            TypeError,
+            AttributeError,
+            OverflowError,
+        ) as problem:
             raise error(
                 f"{str(path)!r} does not hold transfer gains.",
                 received=f"{type(problem).__name__}: {problem}",
                 remedy="Pass a file written by `TransferGains.to_json`.",
             ) from problem
+
+
+def _check_runs(runs: Any) -> None:
+    """Raises unless these are runs whose entries are of the right kinds."""
+    is_list = isinstance(runs, (list, tuple))
+    if not is_list or not all(map(_is_run, runs)):
+        raise error(
+            "`runs` must be a list of `Run`s, with names, whole numbers, and "
+            "metrics {task: {metric: value}}.",
+            received=f"runs={runs!r:.200}",
+            remedy="Pass the runs of an enumeration, or leave them out.",
+        )
+
+
+def _is_run(run: Any) -> bool:
+    return (
+        isinstance(run, Run)
+        and isinstance(run.run_id, str)
+        and all(isinstance(task, str) for task in run.tasks)
+        and type(run.seed) is type(run.best_epoch) is int
+        and isinstance(run.metrics, dict)
+        and all(isinstance(found, dict) for found in run.metrics.values())
+        and all(
+            isinstance(value, numbers.Real)
+            for found in run.metrics.values()
+            for value in found.values()
+        )
+    )
 
 
 def _listed(values: Any) -> Any:

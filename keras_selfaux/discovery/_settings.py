@@ -2,13 +2,12 @@
 
 import contextlib
 import hashlib
-import json
 import os
 import pathlib
 import shutil
 from typing import Any
 
-from keras_selfaux._files import write_json
+from keras_selfaux._files import read_json, write_json
 from keras_selfaux._stacking._template import without_names
 from keras_selfaux.discovery._data import digest
 from keras_selfaux.discovery._search import Search
@@ -51,7 +50,7 @@ def claim(
         return
     found: Any = None
     with contextlib.suppress(ValueError):
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found = read_json(path)
     if not isinstance(found, dict):
         raise FileExistsError(
             f"'{path}' is damaged: it does not hold the settings of an "

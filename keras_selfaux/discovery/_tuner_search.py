@@ -5,16 +5,17 @@ share it, as KerasTuner does it:
 https://keras.io/keras_tuner/guides/distributed_tuning/
 """
 
+import contextlib
 import gc
 import os
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras_tuner
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import error, is_misfit
 from keras_selfaux._compile import loss_weights_by_task
 from keras_selfaux._files import write_json
 from keras_selfaux._types import Task
@@ -41,12 +42,36 @@ def search_trials(search: Search, folder: pathlib.Path) -> list[Run] | None:
         All runs; `None` in a worker, of which the chief has the results.
     """
     oracle = EnumerationOracle(search.networks)
-    tuner = EnumerationTuner(search, oracle, folder)
+    with _naming_trials(folder):
+        tuner = EnumerationTuner(search, oracle, folder)
     try:
         tuner.search(verbose=int(search.verbose))
     except keras_tuner.errors.FatalError as problem:
         raise problem.__cause__ or problem from None
-    return oracle.runs() if tuner.oracle is oracle else None
+    if tuner.oracle is not oracle:
+        return None
+    with _naming_trials(folder):
+        runs: list[Run] = oracle.runs()
+    return runs
+
+
+@contextlib.contextmanager
+def _naming_trials(folder: pathlib.Path) -> Iterator[None]:
+    """Names the folder whose trials are read within the context.
+
+    Raises:
+        ValueError: If they are damaged.
+    """
+    try:
+        yield
+    except Exception as problem:
+        if not (is_misfit(problem) or isinstance(problem, RecursionError)):
+            raise
+        raise error(
+            f"'{folder / TRIALS}' holds trials that cannot be read.",
+            received=f"{type(problem).__name__}: {problem}",
+            remedy="Pass overwrite=True to start anew, or another directory.",
+        ) from problem
 
 
 class EnumerationTuner(keras_tuner.Tuner):

@@ -35,7 +35,8 @@ class ImageBytes(Signature):
             must be made of TensorFlow operations. Defaults to `None`.
 
     Raises:
-        ValueError: If `size` is no height and width.
+        ValueError: If `size` is no height and width, or `preprocess` no
+            function.
 
     Example:
 
@@ -60,6 +61,12 @@ class ImageBytes(Signature):
                 "`size` must be height and width in pixels.",
                 received=f"size={size!r}",
                 remedy="Pass, say, (96, 128), or leave it out.",
+            )
+        if preprocess is not None and not callable(preprocess):
+            raise error(
+                "`preprocess` must be a function of images.",
+                received=f"preprocess={preprocess!r:.100}",
+                remedy="Pass, say, `lambda pixels: pixels / 255`.",
             )
         self.size = size
         self.preprocess = preprocess

@@ -2,6 +2,7 @@
 
 import keyword
 import re
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import error, shown
 
 Batch = dict[str, Any]
 """One array per input, by the input's name."""
@@ -169,7 +170,7 @@ def _by_name(inputs: Any, specs: Any) -> Batch:
     for spec, given in zip(
         keras.tree.flatten(specs), keras.tree.flatten(inputs), strict=True
     ):
-        array = np.asarray(given)
+        array = _array(spec, given)
         if not spec.shape.is_compatible_with(array.shape):
             raise error(
                 f"`examples` of input {spec.name!r} must be of shape "
@@ -177,7 +178,7 @@ def _by_name(inputs: Any, specs: Any) -> Batch:
                 received=f"shape {array.shape}",
                 remedy="Pass a batch; `None` stands for any number.",
             )
-        arrays[spec.name] = array.astype(spec.dtype.as_numpy_dtype)
+        arrays[spec.name] = array
     numbers = {name: len(array) for name, array in arrays.items()}
     if len(set(numbers.values())) > 1:
         raise error(
@@ -188,6 +189,30 @@ def _by_name(inputs: Any, specs: Any) -> Batch:
     return arrays
 
 
+def _array(spec: tf.TensorSpec, given: Any) -> Any:
+    """Returns an input's values as an array of its type.
+
+    Raises:
+        ValueError: If they are of another kind, or rows differ in length.
+    """
+    try:
+        with warnings.catch_warnings():
+            # NumPy would drop the imaginary parts of complex numbers.
+            warnings.simplefilter("error")
+            array = np.asarray(given).astype(spec.dtype.as_numpy_dtype)
+        if spec.dtype == tf.string:
+            for value in array.flat:  # raises unless it is a string
+                tf.compat.as_bytes(value)
+        return array
+    except (TypeError, ValueError, OverflowError, Warning) as cause:
+        raise error(
+            f"`examples` of input {spec.name!r} must be an array of "
+            f"{spec.dtype.name}.",
+            received=f"{cause}",
+            remedy="Pass a batch, in rows of equal length.",
+        ) from cause
+
+
 def _describe(inputs: Any) -> str:
-    names = sorted(inputs) if isinstance(inputs, dict) else ""
+    names = shown(inputs) if isinstance(inputs, dict) else ""
     return f"{type(inputs).__name__} {names}".strip()

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_selfaux._checks import error
-from keras_selfaux._files import write_json
+from keras_selfaux._files import read_json, write_json
 from keras_selfaux._version import __version__
 from keras_selfaux.export._content import content
 from keras_selfaux.export._saved_model import signature_specs
@@ -122,7 +122,7 @@ def read_manifest(folder: pathlib.Path) -> dict[str, Any] | None:
     if not path.exists():
         return None
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = read_json(path)
         kinds = {"tasks": list, "signatures": dict, "parameters": int}
         if content["format"] == 1 and all(
             isinstance(content[key], kind) for key, kind in kinds.items()

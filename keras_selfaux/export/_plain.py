@@ -78,6 +78,7 @@ def _check_tasks(tasks: Any, known: list[Task]) -> None:
     if (
         isinstance(tasks, Sequence)
         and not isinstance(tasks, str)
+        and all(isinstance(task, str) for task in tasks)
         and 0 < len(tasks) == len(set(tasks))
         and set(tasks) <= set(known)
     ):

@@ -7,6 +7,7 @@ from typing import Any
 
 import keras
 
+from keras_selfaux._checks import error
 from keras_selfaux._types import Tensor
 from keras_selfaux.export._inputs import Batch
 
@@ -19,9 +20,18 @@ class Signature(abc.ABC):
 
     Args:
         name: What clients call it.
+
+    Raises:
+        ValueError: If `name` is no string.
     """
 
     def __init__(self, name: str) -> None:
+        if not isinstance(name, str):
+            raise error(
+                "`name` of a signature must be a string.",
+                received=f"name={name!r:.100}",
+                remedy='Pass, say, "image_bytes".',
+            )
         self.name = name
 
     @abc.abstractmethod

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from keras_selfaux._checks import check_choice, error
+from keras_selfaux._checks import check_choice, error, is_iterable
 from keras_selfaux.export._image_bytes import ImageBytes
 from keras_selfaux.export._signature import Signature
 from keras_selfaux.export._tf_examples import TFExamples
@@ -21,7 +21,13 @@ def as_signatures(
     found = []
     if isinstance(signatures, str | Signature):
         signatures = [signatures]
-    for given in signatures or ():
+    if signatures is not None and not is_iterable(signatures):
+        raise error(
+            "`signatures` must be a list.",
+            received=f"signatures={signatures!r:.100}",
+            remedy="Pass, say, ['image_bytes'].",
+        )
+    for given in () if signatures is None else signatures:
         if isinstance(given, str):
             check_choice("signatures", given, _BY_NAME)
         signature = _BY_NAME[given]() if isinstance(given, str) else given

@@ -47,6 +47,13 @@ class TFExamples(Signature):
                 received=f"the input {spec.name!r} of shape {spec.shape}",
                 remedy="Leave the signature out, or fix the shape.",
             )
+        if spec.dtype.is_complex:
+            raise error(
+                f"The signature {self.name!r} is for numbers and strings.",
+                received=f"the input {spec.name!r} of {spec.dtype.name}",
+                remedy="Leave the signature out, or pass real and imaginary "
+                "parts.",
+            )
         return tf.io.FixedLenFeature(spec.shape[1:], _stored_type(spec.dtype))
 
     def request(self, batch: Batch, specs: Any) -> tuple[Batch, Batch]:
@@ -57,7 +64,7 @@ class TFExamples(Signature):
             tf.train.Example(
                 features=tf.train.Features(
                     feature={
-                        name: _as_feature(array[i].ravel(), dtypes[name])
+                        name: _as_feature(np.ravel(array[i]), dtypes[name])
                         for name, array in batch.items()
                     }
                 )

@@ -66,10 +66,9 @@ def verify_servable(
         What was found.
 
     Raises:
-        ValueError: If it cannot be loaded, signatures are not those that it
-            was written with, variables in it are there for no answer, it is
-            not of the model, or answers differ.
-        RuntimeError: If TensorFlow's C API cannot load or run it.
+        ValueError: If it cannot be loaded or run, signatures are not those
+            that it was written with, variables in it are there for no answer,
+            it is not of the model, or answers differ.
         FileNotFoundError: If TensorFlow's package has no C API, as on Windows.
         ImportError: If there are warm-up requests, and
             tensorflow-serving-api is not installed.
@@ -81,10 +80,8 @@ def verify_servable(
     if tolerance is not None:
         check_positive("tolerance", tolerance, zero=True)
     folder = pathlib.Path(path)
-    meta_graph = read_meta_graph(folder)
-    specs = signature_specs(meta_graph)
+    specs, found = _read(folder)
     _check_signatures(folder, specs)
-    found = content(meta_graph)
     _check_content(folder, found)
     if tolerance is None:
         tolerance = rounding_tolerance(found.precision)
@@ -98,8 +95,17 @@ def verify_servable(
         # What was recorded may be such that every model answers it alike.
         default = {DEFAULT_SIGNATURE: specs[DEFAULT_SIGNATURE]}
         requests += made_up_requests(default)
+    # In a process of its own first: TensorFlow may abort on a damaged file.
+    try:
+        of_c_api = run_in_c_api(folder, requests)
+    except RuntimeError as problem:
+        raise error(
+            f"The servable '{folder}' cannot be loaded or run.",
+            received=f"{problem}",
+            remedy="Export the model again; a server would refuse this one.",
+        ) from problem
     answers = answers_of(folder, requests)
-    loaders = largest_difference(run_in_c_api(folder, requests), answers)
+    loaders = largest_difference(of_c_api, answers)
     check_alike(folder, "TensorFlow's C API", loaders, tolerance)
     difference = None
     if model is not None:
@@ -122,6 +128,23 @@ def verify_servable(
         loaders=loaders,
         model=difference,
     )
+
+
+def _read(folder: pathlib.Path) -> tuple[Specs, Content]:
+    """Returns what can be called, and what is computed.
+
+    Raises:
+        ValueError: If there is no SavedModel, or it is damaged.
+    """
+    meta_graph = read_meta_graph(folder)
+    try:
+        return signature_specs(meta_graph), content(meta_graph)
+    except Exception as problem:  # whatever a damaged graph leads to
+        raise error(
+            f"The graph of the servable '{folder}' is damaged.",
+            received=f"{type(problem).__name__}: {problem}",
+            remedy="Export the model again.",
+        ) from problem
 
 
 def _check_signatures(folder: pathlib.Path, specs: Specs) -> None:

@@ -21,6 +21,9 @@ _MOST_REQUESTS = 1_000
 
 _BUFFER_SIZE = 2**20  # bytes
 
+_MISFITS = (LookupError, TypeError, ValueError)
+"""What TensorFlow raises of tensors that are not what they say."""
+
 _ROWS = 3
 """Of requests that are made up."""
 
@@ -109,7 +112,7 @@ def read_warmup(folder: pathlib.Path) -> list[Request]:
                 for name, tensor in sent.inputs.items()
             }
             requests.append(Request(sent.model_spec.signature_name, inputs))
-    except (tf.errors.DataLossError, DecodeError, TypeError) as problem:
+    except (DecodeError, tf.errors.OpError, *_MISFITS) as problem:
         raise error(
             f"'{path}' must hold warm-up requests, TFRecords of PredictionLog.",
             received=f"{problem}",

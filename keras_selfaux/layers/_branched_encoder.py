@@ -5,12 +5,21 @@ from typing import Any
 
 import keras
 
-from keras_selfaux._checks import check_same_tasks, error
-from keras_selfaux._registry import register
+from keras_selfaux._checks import (
+    check_choice,
+    check_same_tasks,
+    error,
+    is_iterable,
+)
+from keras_selfaux._registry import naming_config, register
 from keras_selfaux._rematerialization import plain_call
 from keras_selfaux._stacking import LayerStack, NamedNodes, Nodes, Template
 from keras_selfaux._types import Layer, Task, Tensor
-from keras_selfaux.layers._paths import path_table, plan_stages
+from keras_selfaux.layers._paths import (
+    checked_names,
+    path_table,
+    plan_stages,
+)
 
 
 @register
@@ -68,15 +77,19 @@ class BranchedEncoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        stages = list(stages)
+        given = stages
+        stages = list(stages) if is_iterable(stages) else []
         if not stages or not all(
             isinstance(stage, keras.layers.Layer) for stage in stages
         ):
             raise error(
                 "`stages` must be a list of Keras layers, one per stage.",
-                received=f"stages={stages!r}",
+                received=f"stages={given!r:.200}",
                 remedy="Pass template layers such as [Dense(32), Dense(32)].",
             )
+        check_choice("stack", stack, (True, False))
+        if tasks is not None:
+            tasks = checked_names("tasks", tasks)
         self._templates = [Template(stage) for stage in stages]
         self._paths = paths
         self._stack = stack
@@ -225,5 +238,6 @@ class BranchedEncoder(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "BranchedEncoder":
         """Returns the encoder that `get_config` described."""
-        stages = keras.saving.deserialize_keras_object(config["stages"])
-        return cls(**{**config, "stages": stages})
+        with naming_config(cls, config):
+            stages = keras.saving.deserialize_keras_object(config["stages"])
+            return cls(**{**config, "stages": stages})

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_selfaux._checks import check_same_tasks, error
-from keras_selfaux._registry import register
+from keras_selfaux._checks import check_choice, check_same_tasks, error
+from keras_selfaux._registry import naming_config, register
 from keras_selfaux._rematerialization import plain_call
 from keras_selfaux._stacking import LayerStack, NamedNodes, Nodes, Template
 from keras_selfaux._stacking._template import output_of
@@ -67,6 +67,13 @@ class HeadBank(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         check_heads(heads)
+        check_choice("stack", stack, (True, False))
+        if graph is not None and not isinstance(graph, TransferGraph):
+            raise error(
+                "`graph` must be a TransferGraph.",
+                received=f"graph={graph!r:.100}",
+                remedy="Pass one, or None for the graph without edges.",
+            )
         self.graph = graph or TransferGraph.empty(heads)
         check_same_tasks("heads", heads, self.graph.tasks)
         self._templates = {
@@ -333,16 +340,11 @@ class HeadBank(keras.layers.Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "HeadBank":
         """Returns the bank that `get_config` described."""
-        config = dict(config)
-        heads = config.pop("heads")
-        return cls(
-            {
-                task: keras.saving.deserialize_keras_object(head)
-                for task, head in heads.items()
-            },
-            TransferGraph.from_config(config.pop("graph")),
-            **config,
-        )
+        load = keras.saving.deserialize_keras_object
+        with naming_config(cls, config):
+            heads = {t: load(head) for t, head in config["heads"].items()}
+            graph = TransferGraph.from_config(config["graph"])
+            return cls(**{**config, "heads": heads, "graph": graph})
 
 
 def _alike(

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import error, is_iterable
 from keras_selfaux._types import Task
 
 PathTable = dict[Task, list[int]]
@@ -39,11 +39,13 @@ def path_table(
         ValueError: If `paths` is none of these, or does not fit the stages.
     """
     if isinstance(paths, Mapping):
+        checked_names("paths", paths)
         return {
             task: _checked_path(task, path, num_stages)
             for task, path in paths.items()
         }
-    shared = math.ceil(num_stages / 2) if paths == "half" else paths
+    is_half = isinstance(paths, str) and paths == "half"
+    shared = math.ceil(num_stages / 2) if is_half else paths
     if type(shared) is not int or not 0 <= shared <= num_stages:
         raise error(
             '`paths` must be "half", a number of stages to share, or a table '
@@ -51,9 +53,10 @@ def path_table(
             received=f"paths={paths!r} for {num_stages} stages",
             remedy=f"An integer must lie between 0 and {num_stages}.",
         )
+    names = [] if tasks is None else checked_names("tasks", tasks)
     return {
         task: [0] * shared + [index] * (num_stages - shared)
-        for index, task in enumerate(tasks or ())
+        for index, task in enumerate(names)
     }
 
 
@@ -87,6 +90,24 @@ def plan_stages(
             )
         )
     return plans, place
+
+
+def checked_names(argument: str, names: Any) -> list[Task]:
+    """Returns the names of tasks.
+
+    Raises:
+        ValueError: If these are no strings, or one is there twice.
+    """
+    is_list = is_iterable(names) and not isinstance(names, str)
+    found = list(names) if is_list else [names]
+    named = is_list and all(isinstance(name, str) for name in found)
+    if not named or len(set(found)) < len(found):
+        raise error(
+            f"`{argument}` must name tasks, each once.",
+            received=f"{names!r:.100}",
+            remedy='Pass names such as ["seg", "depth"].',
+        )
+    return found
 
 
 def _checked_path(task: Task, path: Any, num_stages: int) -> list[int]:

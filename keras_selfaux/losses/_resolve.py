@@ -49,10 +49,10 @@ def loss_for_task(identifier: Any, task: Task) -> keras.losses.Loss:
     """
     try:
         loss = keras.losses.get(identifier)
-    except ValueError as problem:
+    except Exception as problem:  # a config may be wrong in any way
         raise _unusable(identifier, task, str(problem)) from problem
-    if loss is None:
-        raise _unusable(identifier, task, "None")
+    if loss is None or not callable(loss):
+        raise _unusable(identifier, task, repr(loss))
     if not isinstance(loss, keras.losses.Loss):
         loss = FunctionLoss(loss, name=getattr(loss, "__name__", None))
     if isinstance(loss, keras.losses.Circle):

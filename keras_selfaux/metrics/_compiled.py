@@ -1,12 +1,13 @@
 """`CompiledMetrics`: the metrics of `compile`, equal ones at once."""
 
-from collections.abc import Collection, Sequence
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import keras
 from keras import ops
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import UsageError, error, is_misfit
 from keras_selfaux._types import PerTask, Task, Tensor
 from keras_selfaux.metrics._mean_kind import MeanKind, mean_kind
 from keras_selfaux.metrics._samples import Samples
@@ -154,9 +155,11 @@ class CompiledMetrics(keras.metrics.Metric):
         if not self.built:
             self.build(samples.labels, samples.predictions)
         for metric, tasks, weighted in self._stacks:
-            metric.update_state(*samples.stacked(tasks, weighted=weighted))
+            with _named_misfits(metric, tasks[0]):
+                metric.update_state(*samples.stacked(tasks, weighted=weighted))
         for metric, task, weighted in self._singles:
-            metric.update_state(*samples.of(task, weighted=weighted))
+            with _named_misfits(metric, task):
+                metric.update_state(*samples.of(task, weighted=weighted))
 
     def reset_state(self) -> None:
         """Forgets all batches."""
@@ -173,6 +176,24 @@ class CompiledMetrics(keras.metrics.Metric):
             name: metric.result() if row is None else rows[id(metric)][row]
             for name, (metric, row) in self._results.items()
         }
+
+
+@contextlib.contextmanager
+def _named_misfits(metric: Any, task: Task) -> Iterator[None]:
+    """Tells which metric of which task cannot be computed."""
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as problem:
+        if not is_misfit(problem):
+            raise
+        raise error(
+            f"Metric {metric.name!r} of task {task!r} cannot be computed of "
+            "its labels and predictions.",
+            received=f"{type(problem).__name__}: {problem}",
+            remedy="Pass a metric for labels of this form.",
+        ) from problem
 
 
 class _Namer:

@@ -2,8 +2,11 @@
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from keras_selfaux._checks import check_same_tasks, error
+import numpy as np
+
+from keras_selfaux._checks import check_same_tasks, error, shown
 from keras_selfaux._types import PerTask, Task
 
 Scores = PerTask[Mapping[str, float]]
@@ -41,7 +44,7 @@ def delta_m(
     50.0
     """
     changes = task_changes(results, baselines, higher_is_better)
-    return math.fsum(changes.values()) / len(changes)
+    return _mean(changes.values())
 
 
 def task_changes(
@@ -82,7 +85,7 @@ def task_changes(
     ... )
     {'a': 50.0, 'b': -100.0}
     """
-    directions = higher_is_better or {}
+    directions = {} if higher_is_better is None else higher_is_better
     _check_scores(results, baselines)
     _check_directions(directions, baselines)
     return {
@@ -103,7 +106,10 @@ def _change(result: float, baseline: float) -> float:
 
 def _mean(values: Iterable[float]) -> float:
     values = list(values)
-    return math.fsum(values) / len(values)
+    try:
+        return math.fsum(values) / len(values)
+    except (OverflowError, ValueError):  # infinities, or nearly so
+        return sum(value / len(values) for value in values)
 
 
 def _is_higher_better(directions: Directions, task: Task, metric: str) -> bool:
@@ -111,10 +117,12 @@ def _is_higher_better(directions: Directions, task: Task, metric: str) -> bool:
     if isinstance(of_task, Mapping) and metric in of_task:
         return of_task[metric]
     of_metric = directions.get(metric, False)
-    return of_metric if isinstance(of_metric, bool) else False
+    return isinstance(of_metric, bool) and of_metric
 
 
 def _check_scores(results: Scores, baselines: Scores) -> None:
+    _check_tables("results", results)
+    _check_tables("baselines", baselines)
     if not baselines:
         raise error(
             "`baselines` must have at least one task.",
@@ -127,8 +135,8 @@ def _check_scores(results: Scores, baselines: Scores) -> None:
             raise error(
                 f"`results` and `baselines` must have the same metrics, at "
                 f"least one, for task {task!r}.",
-                received=f"metrics {sorted(results[task])} in results and "
-                f"{sorted(metrics)} in baselines",
+                received=f"metrics {shown(results[task])} in results and "
+                f"{shown(metrics)} in baselines",
                 remedy="Leave out what only one of them has.",
             )
         for metric, value in metrics.items():
@@ -141,10 +149,56 @@ def _check_scores(results: Scores, baselines: Scores) -> None:
                 )
 
 
+def _check_tables(name: str, scores: Any) -> None:
+    """Raises unless scores are numbers by task and metric."""
+    tables = [*scores.values()] if isinstance(scores, Mapping) else [scores]
+    if not all(isinstance(table, Mapping) for table in tables):
+        raise error(
+            f"`{name}` must be {{task: {{metric: value}}}}.",
+            received=f"{name}={scores!r:.200}",
+            remedy="Pass a dict of numbers for every task.",
+        )
+    for task, table in scores.items():
+        for metric, value in table.items():
+            if not _is_score(value):
+                raise error(
+                    f"`{name}` must have a number for metric {metric!r} of "
+                    f"task {task!r}.",
+                    received=f"{value!r:.100}",
+                    remedy="Pass a float; NaN stands for an unknown result.",
+                )
+
+
+def _is_score(value: Any) -> bool:
+    # Lists could be of any shape, and strings would be read as numbers.
+    not_meant = (str, bytes, bool, list, tuple, Mapping)
+    if isinstance(value, not_meant) or np.ndim(value):
+        return False
+    # A complex number would lose its imaginary part.
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return not np.iscomplexobj(value)
+
+
 def _check_directions(directions: Directions, baselines: Scores) -> None:
+    if not isinstance(directions, Mapping):
+        raise error(
+            "`higher_is_better` must be a dict by metric or task.",
+            received=f"higher_is_better={directions!r:.100}",
+            remedy="Pass {metric: bool}, {task: {metric: bool}} or both.",
+        )
     # An unknown name would quietly turn the sign of the metric it meant.
     every_metric = {name for metrics in baselines.values() for name in metrics}
     for key, value in directions.items():
+        choices = [*value.values()] if isinstance(value, Mapping) else [value]
+        if not all(isinstance(choice, bool) for choice in choices):
+            raise error(
+                f"`higher_is_better` must be True or False under {key!r}.",
+                received=f"{key!r}: {value!r:.100}",
+                remedy="Pass {metric: bool}, {task: {metric: bool}} or both.",
+            )
         if isinstance(value, Mapping):
             known = key in baselines and set(value) <= set(baselines[key])
         else:
@@ -155,5 +209,5 @@ def _check_directions(directions: Directions, baselines: Scores) -> None:
                 f"under {key!r}.",
                 received=f"{key!r}: {value!r}",
                 remedy=f"Use the tasks {list(baselines)} and the metrics "
-                f"{sorted(every_metric)}.",
+                f"{shown(every_metric)}.",
             )

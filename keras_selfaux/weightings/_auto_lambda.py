@@ -67,7 +67,9 @@ class AutoLambda(Weighting):
         self.update_every = update_every
         # The gradient has the network's learning rate as a factor: with
         # Keras's default of 1e-7, epsilon would swallow the first steps.
-        self.optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-10)
+        self.optimizer = keras.optimizers.Adam(
+            float(learning_rate), epsilon=1e-10
+        )
 
     def build_state(self, units: Sequence[Edge]) -> None:
         """Creates the weights and their optimizer's state."""

@@ -73,7 +73,9 @@ class FAMO(Weighting):
         self.weight_decay = weight_decay
         self._minimum_losses = checked("minimum_losses", minimum_losses)
         self._minima: list[float] = []
-        self.optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-10)
+        self.optimizer = keras.optimizers.Adam(
+            float(learning_rate), epsilon=1e-10
+        )
 
     def build_state(self, units: Sequence[Edge]) -> None:
         """Creates the logits and Adam's state."""

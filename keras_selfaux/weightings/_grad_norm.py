@@ -63,7 +63,9 @@ class GradNorm(RowWeights):
         check_positive("learning_rate", learning_rate)
         self.alpha = alpha
         self.learning_rate = learning_rate
-        self.optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-10)
+        self.optimizer = keras.optimizers.Adam(
+            float(learning_rate), epsilon=1e-10
+        )
 
     def build_state(self, units: Sequence[Edge]) -> None:
         """Creates the weights, the first losses and Adam's state."""

@@ -28,7 +28,9 @@ class LogWeights(Weighting):
         super().__init__(**kwargs)
         check_positive("learning_rate", learning_rate)
         self.learning_rate = learning_rate
-        self.optimizer = keras.optimizers.Adam(learning_rate, epsilon=1e-10)
+        self.optimizer = keras.optimizers.Adam(
+            float(learning_rate), epsilon=1e-10
+        )
 
     def build_state(self, units: Sequence[Edge]) -> None:
         """Creates the logarithms of the weights, and Adam's state."""

@@ -43,9 +43,7 @@ class Static(Weighting):
     ) -> None:
         kwargs.setdefault("name", "static")
         super().__init__(**kwargs)
-        # Configs are JSON, which knows no tuples as keys: a list of pairs.
-        pairs = weights.items() if isinstance(weights, Mapping) else weights
-        self._given = {_key(key): weight for key, weight in pairs}
+        self._given = _by_key(weights)
         for key, weight in self._given.items():
             check_positive(f"weights[{key!r}]", weight, zero=True)
         self._values: list[float] = []
@@ -80,5 +78,29 @@ class Static(Weighting):
         return {**super().get_config(), "weights": pairs}
 
 
+def _by_key(weights: Any) -> dict[Any, Any]:
+    """Returns the weights by task and edge.
+
+    Raises:
+        ValueError: If there is anything else among them.
+    """
+    # Configs are JSON, which knows no tuples as keys: a list of pairs.
+    pairs = weights.items() if isinstance(weights, Mapping) else weights
+    try:
+        return {_key(key): weight for key, weight in pairs}
+    except (TypeError, ValueError) as problem:
+        raise error(
+            "`weights` of `Static` must be a dict by task, (source, target) "
+            "or both.",
+            received=f"weights={weights!r:.200}",
+            remedy='Pass, say, {"seg": 2.0, ("seg", "depth"): 0.5}.',
+        ) from problem
+
+
 def _key(key: Any) -> Any:
-    return key if isinstance(key, str) else tuple(key)
+    if isinstance(key, str):
+        return key
+    names = tuple(key)
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError(f"{key!r} are no names")
+    return names

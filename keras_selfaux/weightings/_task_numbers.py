@@ -1,11 +1,10 @@
 """Arguments that are a number, or numbers by task."""
 
 import math
-import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import error, is_number
 from keras_selfaux._types import Edge, Task
 
 TaskNumbers = float | Mapping[Task, float]
@@ -57,6 +56,4 @@ def of_units(
 
 
 def _is_finite(number: Any) -> bool:
-    is_number = isinstance(number, numbers.Real)
-    is_number = is_number and not isinstance(number, bool)
-    return is_number and math.isfinite(number)
+    return is_number(number) and math.isfinite(number)

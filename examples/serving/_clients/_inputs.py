@@ -2,7 +2,6 @@
 
 import json
 import pathlib
-import zipfile
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,14 +13,6 @@ from examples.serving._clients._signatures import Arrays, Signature
 from keras_selfaux._checks import error
 
 _SUFFIXES = (".npy", ".npz", ".json")
-_UNREADABLE = (
-    EOFError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    zipfile.BadZipFile,
-)
 _JPEG = b"\xff\xd8\xff"
 _PNG = b"\x89PNG\r\n\x1a\n"
 
@@ -77,7 +68,7 @@ def from_file(path: str, signature: Signature) -> Arrays:
         )
     try:
         content = _read(path, suffix)
-    except _UNREADABLE as problem:
+    except Exception as problem:  # whatever damaged files lead to
         raise error(
             "`input` cannot be read.",
             received=f"'{path}' ({problem})",
@@ -111,7 +102,7 @@ def _read(path: str, suffix: str) -> Any:
     # NumPy itself leaves a damaged file open.
     with pathlib.Path(path).open("rb") as file:
         if suffix == ".npy":
-            return np.load(file, allow_pickle=False)
+            return np.lib.format.read_array(file, allow_pickle=False)
         with np.load(file, allow_pickle=False) as arrays:
             return dict(arrays)
 

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from keras_selfaux._checks import error
 from keras_selfaux._stacking._kinds._initial import initial_values, is_seeded
 from keras_selfaux._stacking._kinds._table import AnyTable
 from keras_selfaux._stacking._template import Template
@@ -50,6 +51,7 @@ class StackedLayer(keras.layers.Layer):
         self.__dict__["_templates"] = list(templates)
         self._fresh = fresh
         self._names: list[str] = []
+        self._last_axis: int | None = None
 
     @staticmethod
     def obstacle(layer: Layer) -> str | None:
@@ -66,6 +68,7 @@ class StackedLayer(keras.layers.Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Creates the stacked weights for modules of `input_shape`."""
+        self._last_axis = input_shape[-1]
         probe = self._templates[0].copy()
         options = _build_and_watch(probe, input_shape)
         given = [
@@ -91,6 +94,21 @@ class StackedLayer(keras.layers.Layer):
                 autocast=options[name].get("autocast", True),
             )
             setattr(self, f"stacked_{name}", stacked)
+
+    def check_fits(self, inputs: Tensor) -> None:
+        """Raises unless inputs have the features this was built for.
+
+        A product of other ones may well be one of fewer samples, that have
+        more features each.
+        """
+        found, wanted = inputs.shape[-1], self._last_axis
+        if found is not None and wanted is not None and found != wanted:
+            raise error(
+                f"Layer {self.name!r} cannot take inputs of another shape "
+                "than it was built for.",
+                received=f"inputs of shape {tuple(inputs.shape[1:])}",
+                remedy=f"Pass {wanted} features along the last axis.",
+            )
 
     def aligned(self, name: str, table: AnyTable, rank: int) -> Tensor:
         """Returns a weight as `(G * K, 1, ..., 1, *shape)` of this rank."""
