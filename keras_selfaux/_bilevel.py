@@ -23,11 +23,16 @@ def update_weighting(
     scaled_gradient: Sequence[Tensor | None],
     batch: Batch,
     meta_batch: Batch,
-) -> None:
-    """Hands the weighting the exact gradient of the meta loss by ω."""
+) -> Tensor:
+    """Hands the weighting the exact gradient of the meta loss by ω.
+
+    Returns:
+        Tensor of shape `(2,)`, bool: whether this replica's meta losses and
+        whether the gradient were finite, as far as it is the turn for them.
+    """
     weighting, optimizer = model.weighting, model.optimizer
 
-    def update() -> None:
+    def update() -> Tensor:
         gradient = replica_sum(
             _gradients.scale(scaled_gradient, 1 / optimizer.scale_loss(1.0))
         )
@@ -44,16 +49,18 @@ def update_weighting(
         meta_scale = ops.maximum(optimizer.scale_loss(1.0) / _MARGIN, 1.0)
         virtual = _gradients.descend(theta, gradient, rate)
 
-        def meta_loss(theta: Sequence[Tensor]) -> tuple[Tensor, None]:
+        def meta_loss(theta: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
             shares = evaluate(model, theta, meta_batch, clones=False).shares
-            return ops.sum(shares) * meta_scale, None
+            return ops.sum(shares) * meta_scale, shares
 
         def losses(theta: Sequence[Tensor]) -> Tensor:
             return evaluate(
                 model, theta, batch, clones=True, backward=False
             ).shares
 
-        _, direction = _gradients.value_and_gradient(meta_loss, virtual)
+        meta_losses, direction = _gradients.value_and_gradient(
+            meta_loss, virtual
+        )
         direction = _gradients.scale(direction, 1 / meta_scale)
         slopes = _gradients.directional_derivative(
             losses,
@@ -72,10 +79,11 @@ def update_weighting(
         else:  # replicas cannot talk to each other inside a condition
             none = ops.zeros_like(hypergradient)
             weighting.update(ops.where(finite, hypergradient, none))
+        found = (meta_losses, hypergradient)
+        return ops.stack([_gradients.all_finite([v]) for v in found])
 
     if weighting.update_every == 1:
-        update()
-        return
+        return update()
     if num_replicas() > 1:
         raise error(
             "A weighting can be updated only at every step when several "
@@ -84,7 +92,7 @@ def update_weighting(
             remedy="Set update_every=1.",
         )
     due = ops.equal(optimizer.iterations % weighting.update_every, 0)
-    _gradients.run_if(due, update)
+    return _gradients.run_if(due, update, ops.ones((2,), "bool"))
 
 
 def scales_losses(optimizer: Any) -> bool:
