@@ -1,7 +1,7 @@
 """The hypergradient: how the meta loss depends on the task weights."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -11,10 +11,26 @@ from keras_selfaux._batch import Batch
 from keras_selfaux._checks import error
 from keras_selfaux._pure_losses import evaluate
 from keras_selfaux._types import Tensor
+from keras_selfaux._undo import Snapshot
 from keras_selfaux.distribution import num_replicas, replica_sum
 
 # How many times smaller than in training the loss scale of meta batches is.
 _MARGIN = 64.0
+
+
+class Hypergradient(NamedTuple):
+    """The derivative of the meta loss by ω.
+
+    Attributes:
+        values: Tensor of shape `(n,)`, the same on every replica.
+        is_usable: Whether the weighting may learn from it: bool scalar.
+        finite: Tensor of shape `(2,)`, bool: whether this replica's meta
+            losses and whether the derivative are finite.
+    """
+
+    values: Tensor
+    is_usable: Tensor
+    finite: Tensor
 
 
 def update_weighting(
@@ -23,8 +39,13 @@ def update_weighting(
     scaled_gradient: Sequence[Tensor | None],
     batch: Batch,
     meta_batch: Batch,
-) -> None:
-    """Hands the weighting the exact gradient of the meta loss by ω."""
+) -> Tensor:
+    """Hands the weighting the exact gradient of the meta loss by ω.
+
+    Returns:
+        What `Hypergradient` has as `finite`, where it is the turn for one;
+        else True.
+    """
     weighting = model.weighting
     if isinstance(model.optimizer, keras.optimizers.MultiOptimizer):
         raise error(
@@ -33,23 +54,32 @@ def update_weighting(
             received="a MultiOptimizer",
             remedy="Use a single optimizer, or another weighting.",
         )
-    due = ops.equal(model.optimizer.iterations % weighting.update_every, 0)
 
-    def hypergradient() -> tuple[Tensor, Tensor]:
+    def hypergradient() -> Hypergradient:
         return _hypergradient(model, theta, scaled_gradient, batch, meta_batch)
 
-    def update() -> None:
-        gradient, finite = hypergradient()
-        _gradients.run_if(finite, lambda: weighting.update(gradient))
+    def update() -> Tensor:
+        found = hypergradient()
+        _gradients.run_if(
+            found.is_usable, lambda: weighting.update(found.values)
+        )
+        return found.finite
 
+    due = ops.equal(model.optimizer.iterations % weighting.update_every, 0)
+    nothing_wrong = ops.ones((2,), "bool")
     if num_replicas() > 1:
         # Replicas cannot talk to each other inside a condition.
-        gradient, finite = hypergradient()
-        _update_where(ops.logical_and(due, finite), weighting, gradient)
-    elif weighting.update_every == 1:
-        update()
-    else:
-        _gradients.run_if(due, update)
+        found = hypergradient()
+        is_turn = ops.logical_and(due, found.is_usable)
+        before = Snapshot(weighting.state_variables)
+        # What is no number would stay one in the sums that replicas exchange.
+        none = ops.zeros_like(found.values)
+        weighting.update(ops.where(is_turn, found.values, none))
+        before.restore_unless(is_turn)
+        return ops.where(due, found.finite, nothing_wrong)
+    if weighting.update_every == 1:
+        return update()
+    return _gradients.run_if(due, update, nothing_wrong)
 
 
 def _hypergradient(
@@ -58,8 +88,8 @@ def _hypergradient(
     scaled_gradient: Sequence[Tensor | None],
     batch: Batch,
     meta_batch: Batch,
-) -> tuple[Tensor, Tensor]:
-    """Returns the derivative by ω, and whether it may be used."""
+) -> Hypergradient:
+    """Differentiates the meta loss after a virtual step."""
     optimizer = model.optimizer
     gradient = replica_sum(
         _gradients.scale(scaled_gradient, 1 / optimizer.scale_loss(1.0))
@@ -70,14 +100,14 @@ def _hypergradient(
     meta_scale = ops.maximum(optimizer.scale_loss(1.0) / _MARGIN, 1.0)
     virtual = _gradients.descend(theta, gradient, rate)
 
-    def meta_loss(theta: Sequence[Tensor]) -> tuple[Tensor, None]:
+    def meta_loss(theta: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         shares = evaluate(model, theta, meta_batch, clones=False).shares
-        return ops.sum(shares) * meta_scale, None
+        return ops.sum(shares) * meta_scale, shares
 
     def losses(theta: Sequence[Tensor]) -> Tensor:
         return evaluate(model, theta, batch, clones=True, backward=False).shares
 
-    _, direction = _gradients.value_and_gradient(
+    meta_losses, direction = _gradients.value_and_gradient(
         meta_loss, virtual, meta_batch.size
     )
     direction = _gradients.scale(direction, 1 / meta_scale)
@@ -87,33 +117,17 @@ def _hypergradient(
         replica_sum(direction),
         rescale=scales_losses(optimizer),
     )
-    hypergradient = -rate * replica_sum(slopes)
+    values = -rate * replica_sum(slopes)
     # An overflow, as mixed_float16 has now and then, must not last.
     # Squares, because an optimizer of ω may keep them; the gradient,
     # because the weights of clones do not reach the meta loss.
     judged = gradient if scales_losses(optimizer) else []
-    finite = _gradients.all_finite([ops.square(hypergradient), *judged])
-    return hypergradient, finite
-
-
-def _update_where(condition: Tensor, weighting: Any, gradient: Tensor) -> None:
-    """Updates a weighting, and takes it back unless the condition holds."""
-    optimizers = [
-        part
-        for part in vars(weighting).values()
-        if isinstance(part, keras.optimizers.Optimizer)
-    ]
-    state = [
-        *weighting.variables,
-        *(variable for part in optimizers for variable in part.variables),
-    ]
-    before = [ops.copy(ops.convert_to_tensor(v)) for v in state]
-    # What is no number would stay one in the sums that replicas exchange.
-    none = ops.zeros_like(gradient)
-    weighting.update(ops.where(condition, gradient, none))
-    for variable, old in zip(state, before, strict=True):
-        now = ops.convert_to_tensor(variable)
-        variable.assign(ops.where(condition, now, old))
+    finite = [_gradients.all_finite([v]) for v in (meta_losses, values)]
+    return Hypergradient(
+        values,
+        is_usable=_gradients.all_finite([ops.square(values), *judged]),
+        finite=ops.stack(finite),
+    )
 
 
 def scales_losses(optimizer: Any) -> bool:

@@ -133,6 +133,14 @@ def check_optimizer(optimizer: Any, model: Any) -> None:
         )
 
 
+def loss_scaling(optimizer: Any) -> Any:
+    """Returns an optimizer that scales losses: one given that does, as is."""
+    kind = keras.optimizers.LossScaleOptimizer
+    if optimizer is None or isinstance(optimizer, kind):
+        return optimizer
+    return kind(optimizer, name="loss_scale_optimizer")
+
+
 def fresh(rule: Any) -> Any:
     """Returns a weighting or aggregator without any state.
 

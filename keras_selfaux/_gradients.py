@@ -14,7 +14,7 @@ import tensorflow as tf
 from keras_selfaux._checks import error
 from keras_selfaux._rows import scale_of
 from keras_selfaux._types import Tensor
-from keras_selfaux.distribution import num_replicas, replica_sum
+from keras_selfaux.distribution import num_replicas
 
 # TensorFlow has declared their gradients not differentiable: tangents end
 # there without a word.
@@ -282,24 +282,33 @@ def scale(
 
 def all_finite(tensors: Sequence[Tensor | None]) -> Tensor:
     """Says whether no entry of any tensor is infinite or NaN."""
-    present = [tensor for tensor in tensors if tensor is not None]
+    # Those that come in slices are not spread out for it.
+    present = [
+        tensor.values if isinstance(tensor, tf.IndexedSlices) else tensor
+        for tensor in tensors
+        if tensor is not None
+    ]
     return tf.reduce_all(
         [tf.reduce_all(tf.math.is_finite(tensor)) for tensor in present]
     )
 
 
-def with_overflow_shared(
-    gradient: Sequence[Tensor | None],
+def infinite_where(
+    condition: Tensor, gradient: Sequence[Tensor | None]
 ) -> list[Tensor | None]:
-    """Makes a gradient infinite where it overflowed on any replica.
+    """Makes a gradient infinite where a condition holds.
 
-    Keras's `LossScaleOptimizer` asks one replica alone whether to skip a
-    step, and would sum up what has overflowed on the others.
+    Keras's `LossScaleOptimizer` then skips the step. It asks one replica
+    alone, and would sum up what has overflowed on the others.
+
+    Args:
+        condition: Bool scalar, the same on every replica.
+        gradient: One entry per variable.
     """
-    overflown = tf.cast(tf.logical_not(all_finite(gradient)), "float32")
-    is_any = replica_sum(overflown) > 0
     return [
-        None if g is None else tf.where(is_any, tf.cast(math.inf, g.dtype), g)
+        None
+        if g is None
+        else tf.where(condition, tf.cast(math.inf, g.dtype), g)
         for g in gradient
     ]
 
@@ -322,11 +331,27 @@ def dense(
     ]
 
 
-def run_if(condition: Tensor, function: Callable[[], None]) -> None:
-    """Runs a function for its effects where the condition holds."""
+def run_if(
+    condition: Tensor,
+    function: Callable[[], Tensor | None],
+    otherwise: Tensor | None = None,
+) -> Tensor | None:
+    """Runs a function for its effects where the condition holds.
+
+    Args:
+        condition: Bool scalar.
+        function: What to run.
+        otherwise: What to return where the condition does not hold; then
+            the function must return a tensor like it. Defaults to nothing.
+    """
 
     def branch() -> Tensor:
-        function()
-        return tf.constant(True)
+        found = function()
+        return tf.constant(True) if otherwise is None else found
 
-    tf.cond(condition, branch, lambda: tf.constant(False))
+    found = tf.cond(
+        condition,
+        branch,
+        lambda: tf.constant(False) if otherwise is None else otherwise,
+    )
+    return None if otherwise is None else found

@@ -12,7 +12,7 @@ from keras import ops
 
 from keras_selfaux import _gradients, _task_gradients
 from keras_selfaux._batch import Batch
-from keras_selfaux._bilevel import scales_losses, update_weighting
+from keras_selfaux._bilevel import update_weighting
 from keras_selfaux._evaluation import update_metrics
 from keras_selfaux._meta_data import PairedBatch
 from keras_selfaux._pure_losses import Evaluation, evaluate
@@ -20,7 +20,8 @@ from keras_selfaux._rows import Rows
 from keras_selfaux._stacking._kinds import StackedLayer
 from keras_selfaux._task_gradients import RowPlan
 from keras_selfaux._types import Tensor
-from keras_selfaux.distribution import num_replicas, replica_mean, replica_sum
+from keras_selfaux._verdict import Undoing, Verdict, judge
+from keras_selfaux.distribution import replica_mean, replica_sum
 
 
 def train(model: Any, data: Any) -> dict[str, Tensor]:
@@ -28,26 +29,40 @@ def train(model: Any, data: Any) -> dict[str, Tensor]:
     train_data, meta_data = split_pair(data)
     batch = model.as_batch(train_data)
     model.build(keras.tree.map_structure(lambda v: tuple(v.shape), batch.x))
+    undoing = Undoing(model)
     theta = [ops.copy(v.value) for v in model.trainable_variables]
-    optimizer, weighting = model.optimizer, model.weighting
     step = _differentiated(model, theta, batch)
     gradient = step.gradient
-    if weighting.needs_meta_data:
+    meta_finite = ops.ones((2,), "bool")
+    if model.weighting.needs_meta_data:
         meta_batch = model.as_batch(meta_data)
-        update_weighting(model, theta, gradient, batch, meta_batch)
+        meta_finite = update_weighting(
+            model, theta, gradient, batch, meta_batch
+        )
+    verdict = judge(step, gradient, meta_finite)
     gradient = _gradients.dense(gradient, _are_stacked(model))
-    if scales_losses(optimizer) and num_replicas() > 1:
-        gradient = _gradients.with_overflow_shared(gradient)
-    optimizer.apply_gradients(
+    gradient = undoing.marked(gradient, verdict)
+    model.optimizer.apply_gradients(
         zip(gradient, model.trainable_variables, strict=True)
     )
+    _tell_weighting(model, step, batch)
+    _write_back(step.evaluation.updates, batch.size)
+    undoing.before_metrics(batch.y, step.evaluation.predictions)
+    _tell_metrics(model, step, batch, verdict)
+    undoing.undo(verdict)
+    logs: dict[str, Tensor] = model.get_metrics_result()
+    return logs
+
+
+def _tell_weighting(model: Any, step: "Differentiated", batch: Batch) -> None:
+    """Lets the weighting learn from the step."""
     later = None
-    if weighting.needs_later_losses:  # from the same state n as before
+    if model.weighting.needs_later_losses:  # from the same state n as before
         moved = [ops.copy(v.value) for v in model.trainable_variables]
         later = replica_sum(
             evaluate(model, moved, batch, clones=True, backward=False).shares
         )
-    weighting.observe(
+    model.weighting.observe(
         step.losses,
         step.counts,
         step.weights,
@@ -55,18 +70,24 @@ def train(model: Any, data: Any) -> dict[str, Tensor]:
         later_losses=later,
         rows=step.rows,
     )
-    _write_back(step.evaluation.updates, batch.size)
+
+
+def _tell_metrics(
+    model: Any, step: "Differentiated", batch: Batch, verdict: Verdict
+) -> None:
+    """Adds the step to the running losses and metrics."""
+    tracker, evaluation = model.loss_tracker, step.evaluation
     count = len(model.transfer_graph.tasks)
-    losses = step.evaluation.losses
-    model.loss_tracker.update_state(
+    losses = evaluation.losses
+    tracker.record_step(verdict.finite)
+    tracker.add_weights(step.weights, step.counts > 0)
+    tracker.update_state(
         losses.numerators[:count],
         losses.denominators[:count],
         batch.size,
-        objective=replica_sum(step.total),
+        objective=verdict.objective,
     )
-    update_metrics(model, batch, step.evaluation.predictions, losses.present)
-    logs: dict[str, Tensor] = model.get_metrics_result()
-    return logs
+    update_metrics(model, batch, evaluation.predictions, losses.present)
 
 
 def _write_back(updates: Sequence[tuple[Any, Tensor]], size: Tensor) -> None:

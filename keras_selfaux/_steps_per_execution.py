@@ -24,8 +24,10 @@ def default_steps(model: Any, arguments: Mapping[str, Any]) -> int:
 
     It is above 1 for small models on one device, unless a callback wants to
     act after every step. A callback that acts on every n-th step alone says
-    so by an integer attribute `every_n_steps`: the result then divides n,
-    so that the callback is called right after these steps, among others.
+    so by an integer attribute `every_n_steps`, beside `counts_steps`: the
+    result then divides n, so that the callback is called right after these
+    steps, among others. One that has `counts_steps` alone may be called
+    after any number of steps.
 
     Args:
         model: The model, compiled and built.
@@ -87,11 +89,14 @@ def _switch(model: Any, steps: int) -> None:
 def _interval(callback: keras.callbacks.Callback) -> int | None:
     """Returns after how many steps a callback wants to act, if it says so.
 
-    One that has `counts_steps` finds out from the number of the batch how
-    many steps there were since it was called the last time.
+    One that has `counts_steps` finds out by itself how many steps there
+    were since it was called the last time. Without `every_n_steps`, any
+    number will do: 0.
     """
     if not getattr(callback, "counts_steps", False):
         return None
+    if not hasattr(callback, "every_n_steps"):
+        return 0
     interval = callback.every_n_steps
     return interval if type(interval) is int and interval > 0 else None
 

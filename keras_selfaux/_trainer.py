@@ -16,8 +16,9 @@ from keras_selfaux import (
     weightings,
 )
 from keras_selfaux._batch import Batch, as_batch
-from keras_selfaux._checks import error
+from keras_selfaux._checks import check_choice, error
 from keras_selfaux._epoch_ends import with_epoch_ends
+from keras_selfaux._finite_report import with_report
 from keras_selfaux._logs import PackedLogs
 from keras_selfaux._meta_data import (
     PairedBatch,
@@ -39,6 +40,7 @@ from keras_selfaux._steps_per_execution import (
 )
 from keras_selfaux._task_gradients import RowPlan, build_rules, make_plan
 from keras_selfaux._types import Tensor
+from keras_selfaux._verdict import CHOICES, REDUCE_LOSS_SCALE
 from keras_selfaux.distribution import (
     SavedByChief,
     check_compilation,
@@ -74,6 +76,7 @@ class MultiTaskTrainer(SavedByChief):
         *args: Any,
         weighting: Any = "equal",
         aggregator: Any = None,
+        on_non_finite: str = "continue",
         **kwargs: Any,
     ) -> None:
         """Configures the model for training.
@@ -99,6 +102,16 @@ class MultiTaskTrainer(SavedByChief):
                 into one update of what they share: a name, a config dict,
                 an `aggregators.Aggregator`, or `None` for their sum.
                 Defaults to `None`.
+            on_non_finite: What becomes of a training step in which a loss,
+                or a gradient, is NaN or infinite. `"continue"`: it is taken
+                as any other. `"skip"`: it leaves everything as if its batch
+                had not been there: weights, the states of layers, optimizer,
+                weighting and aggregator, and running losses and metrics.
+                `"reduce_loss_scale"`: the same, but that the optimizer is
+                Keras's `LossScaleOptimizer`, made of the one given unless it
+                is one already, and its loss scale is halved. Steps skipped
+                are warned of at the end of the epoch; see
+                `callbacks.FiniteLosses`. Defaults to `"continue"`.
             **kwargs: Further arguments of `keras.Model.compile`. By default
                 `fit` takes 16 `steps_per_execution` where the model is
                 small (up to 1,048,576 parameters) and no callback acts on
@@ -108,8 +121,10 @@ class MultiTaskTrainer(SavedByChief):
 
         Raises:
             ValueError: If losses, metrics or loss weights do not fit the
-                tasks, or if there is no such weighting or aggregator.
+                tasks, if there is no such weighting or aggregator, or if
+                `on_non_finite` is none of these.
         """
+        check_choice("on_non_finite", on_non_finite, CHOICES)
         tasks = self.transfer_graph.tasks
         given = {
             "loss": loss,
@@ -120,6 +135,9 @@ class MultiTaskTrainer(SavedByChief):
         losses = _compile.losses_by_task(loss, tasks)
         weights = _compile.loss_weights_by_task(loss_weights, tasks)
         with self.distribute_strategy.scope():
+            optimizer = _compile.optimizer_of(optimizer)
+            if on_non_finite == REDUCE_LOSS_SCALE:
+                optimizer = _compile.loss_scaling(optimizer)
             rule = _compile.fresh(weightings.get(weighting))
             rule.build(self.transfer_graph)
             combiner = _compile.fresh(aggregators.get(aggregator))
@@ -127,7 +145,6 @@ class MultiTaskTrainer(SavedByChief):
                 combiner.build(len(tasks))
         unweighted = _compile.metrics_by_task(metrics, tasks)
         weighted = _compile.metrics_by_task(weighted_metrics, tasks)
-        optimizer = _compile.optimizer_of(optimizer)
         super().compile(optimizer, None, None, {}, {}, *args, **kwargs)
         self._loss_tracker = None  # `LossTracker` does its work
         self.loss = loss
@@ -146,7 +163,13 @@ class MultiTaskTrainer(SavedByChief):
             _row_plan=(None, None),
             objective=Objective(losses),
             edge_scales=[weights[source] for source, _ in rule.edges],
-            loss_tracker=LossTracker(tasks, list(weights.values())),
+            on_non_finite=on_non_finite,
+            loss_tracker=LossTracker(
+                tasks,
+                list(weights.values()),
+                rule.edges,
+                keeps_weights=rule.is_momentary,
+            ),
             _compile_metrics=compiled_metrics,
             # The 2nd positional argument after those above.
             _chooses_steps=not args[1:] and "steps_per_execution" not in kwargs,
@@ -155,6 +178,7 @@ class MultiTaskTrainer(SavedByChief):
                 **given,
                 "weighting": rule,
                 "aggregator": combiner,
+                "on_non_finite": on_non_finite,
             },
         )
 
@@ -258,6 +282,7 @@ class MultiTaskTrainer(SavedByChief):
         arguments["callbacks"] = with_epoch_ends(
             arguments.get("callbacks"), [self.weighting, self.aggregator]
         )
+        arguments["callbacks"] = with_report(arguments["callbacks"], self)
         steps = self.steps_per_execution
         if self._chooses_steps and steps == 1:
             steps = default_steps(self, arguments)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_selfaux._meta_data import PairedBatch, pair_fit_arguments
+from keras_selfaux._meta_data import PairedBatch, adapted_fit_arguments
 
 TASKS = ["a", "b"]
 
@@ -64,7 +64,7 @@ MAKERS = pytest.mark.parametrize("make", [as_dataset, as_py_dataset])
 
 def test_arrays_are_paired_batch_by_batch() -> None:
     x, y = arrays(10)
-    arguments = pair_fit_arguments(
+    arguments = adapted_fit_arguments(
         {"x": x, "y": y, "batch_size": 4, "shuffle": False}, arrays(6, 100)
     )
     found = pairs(arguments)
@@ -80,7 +80,7 @@ def test_arrays_are_paired_batch_by_batch() -> None:
 def test_labels_stay_with_their_inputs() -> None:
     x, y = arrays(8)
     meta_x, meta_y = arrays(5, 100)
-    arguments = pair_fit_arguments(
+    arguments = adapted_fit_arguments(
         {"x": x, "y": y, "sample_weight": weights_for(x), "batch_size": 3},
         (meta_x, meta_y, weights_for(meta_x)),
     )
@@ -93,7 +93,7 @@ def test_labels_stay_with_their_inputs() -> None:
 
 def test_arrays_are_shuffled_by_default() -> None:
     x, y = arrays(50)
-    arguments = pair_fit_arguments({"x": x, "y": y}, arrays(50, 100))
+    arguments = adapted_fit_arguments({"x": x, "y": y}, arrays(50, 100))
     found = pairs(arguments)
     train = numbers(pair.train for pair in found)
     meta = numbers(pair.meta for pair in found)
@@ -104,13 +104,13 @@ def test_arrays_are_shuffled_by_default() -> None:
 
 def test_the_default_batch_size_is_that_of_keras() -> None:
     x, y = arrays(50)
-    found = pairs(pair_fit_arguments({"x": x, "y": y}, arrays(50)))
+    found = pairs(adapted_fit_arguments({"x": x, "y": y}, arrays(50)))
     assert [pair.train[0].shape[0] for pair in found] == [32, 18]
 
 
 @MAKERS
 def test_data_sets_come_in_their_own_batches(make: Any) -> None:
-    arguments = pair_fit_arguments(
+    arguments = adapted_fit_arguments(
         {"x": make(arrays(7), 3), "shuffle": False}, make(arrays(3, 100), 2)
     )
     found = pairs(arguments)
@@ -121,7 +121,7 @@ def test_data_sets_come_in_their_own_batches(make: Any) -> None:
 
 @MAKERS
 def test_an_epoch_is_one_of_the_training_data(make: Any) -> None:
-    data = pair_fit_arguments(
+    data = adapted_fit_arguments(
         {"x": make(arrays(4), 2)}, make(arrays(40, 100), 2)
     )["x"]
     assert data.num_batches == 2
@@ -133,13 +133,13 @@ def test_generators() -> None:
         for start in (0, 2, 4):
             yield arrays(2, start)
 
-    found = pairs(pair_fit_arguments({"x": batches()}, arrays(2, 100)))
+    found = pairs(adapted_fit_arguments({"x": batches()}, arrays(2, 100)))
     assert numbers(pair.train for pair in found) == list(range(6))
 
 
 def test_epochs_begin_and_end_for_both() -> None:
     train, meta = Batches(*arrays(4), 2), Batches(*arrays(4), 2)
-    data = pair_fit_arguments({"x": train}, meta)["x"]
+    data = adapted_fit_arguments({"x": train}, meta)["x"]
     data.on_epoch_begin()
     list(data.get_tf_dataset())
     data.on_epoch_end()
@@ -148,7 +148,9 @@ def test_epochs_begin_and_end_for_both() -> None:
 
 def test_sizes_are_those_of_the_training_data() -> None:
     x, y = arrays(10)
-    data = pair_fit_arguments({"x": x, "y": y, "batch_size": 4}, arrays(3))["x"]
+    data = adapted_fit_arguments({"x": x, "y": y, "batch_size": 4}, arrays(3))[
+        "x"
+    ]
     assert (data.num_batches, data.batch_size) == (3, 4)
 
 
@@ -159,7 +161,7 @@ def test_other_arguments_are_kept_and_the_given_dict_too() -> None:
     x, y = arrays(4)
     given = {"x": x, "y": y, "epochs": 3, "verbose": 0, "validation_data": 5}
     before = dict(given)
-    arguments = pair_fit_arguments(given, arrays(4))
+    arguments = adapted_fit_arguments(given, arrays(4))
     assert given == before
     assert arguments["epochs"] == 3
     assert arguments["verbose"] == 0
@@ -170,7 +172,7 @@ def test_other_arguments_are_kept_and_the_given_dict_too() -> None:
 
 def test_validation_split_takes_the_last_samples() -> None:
     x, y = arrays(10)
-    arguments = pair_fit_arguments(
+    arguments = adapted_fit_arguments(
         {
             "x": x,
             "y": y,
@@ -191,7 +193,7 @@ def test_validation_split_takes_the_last_samples() -> None:
 def test_validation_data_counts_before_a_split() -> None:
     x, y = arrays(10)
     given = arrays(2)
-    arguments = pair_fit_arguments(
+    arguments = adapted_fit_arguments(
         {"x": x, "y": y, "validation_split": 0.3, "validation_data": given},
         arrays(4),
     )
@@ -203,7 +205,7 @@ def test_a_data_set_cannot_be_split() -> None:
     with pytest.raises(
         ValueError, match="`validation_split` is only supported"
     ):
-        pair_fit_arguments(
+        adapted_fit_arguments(
             {"x": as_dataset(arrays(4), 2), "validation_split": 0.5}, arrays(4)
         )
 
@@ -219,7 +221,7 @@ def test_what_is_no_meta_data(meta_data: Any) -> None:
         match=r"`meta_data` must be a tf.data.Dataset, a PyDataset, or a tuple "
         rf"\(x, y\).* Received: {type(meta_data).__name__}. Pass held-out",
     ):
-        pair_fit_arguments({"x": x, "y": y}, meta_data)
+        adapted_fit_arguments({"x": x, "y": y}, meta_data)
 
 
 def test_fit_takes_the_pairs() -> None:
@@ -235,7 +237,7 @@ def test_fit_takes_the_pairs() -> None:
     model = Counting()
     model.built = True
     model.compile(run_eagerly=True)
-    arguments = pair_fit_arguments(
+    arguments = adapted_fit_arguments(
         {
             "x": as_dataset(arrays(7), 3),
             "epochs": 2,

@@ -70,8 +70,8 @@ def test_histories_are_those_of_metrics_one_by_one(
         assert found[name] == pytest.approx(values, rel=1e-4), name
     assert {"a_mae", "a_weighted_mae", "val_c_rmse"} <= found.keys()
     assert found["a_mae"] != found["a_weighted_mae"]
-    # A stack has a sum and a count; with LossTracker's six.
-    assert len(stacked.metrics_variables) == 6 + 2 * 2 * 2
+    # A stack has a sum and a count; with LossTracker's eight.
+    assert len(stacked.metrics_variables) == 8 + 2 * 2 * 2
     assert stacked.metrics_names == ["loss_tracker", "compile_metrics"]
     assert stacked.metrics_names == looped.metrics_names
 

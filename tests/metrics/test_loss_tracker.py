@@ -115,3 +115,66 @@ def test_mixed_precision_does_not_reach_the_sums() -> None:
     for _ in range(2):
         tracker.update_state(np.array([6e4]), np.array([1.0]), 1)
     assert result(tracker)["seg_loss"] == pytest.approx(6e4)
+
+
+def test_evaluation_records_which_losses_are_not_finite() -> None:
+    edges = [("seg", "seg"), ("depth", "depth"), ("seg", "depth")]
+    tracker = LossTracker(TASKS, edges=edges)
+    ones, nothing = np.ones(2), np.zeros(2)
+    for numerators, denominators, added in (
+        (nothing, nothing, 0.0),  # no labels at all are no reason to worry
+        (np.array([1.0, np.nan]), ones, 0.0),
+        (ones, np.array([np.inf, 1.0]), np.inf),
+    ):
+        tracker.update_state(numerators, denominators, 1, added)
+    record = tracker.evaluation_steps()
+    assert record == (
+        *(3, 2, 0, 2, 2),
+        {edges[1]: 1, edges[0]: 2, "regularization losses": 2},
+    )
+    assert tracker.training_steps().steps == 0
+    tracker.reset_state()
+    assert tracker.evaluation_steps().steps == 0
+
+
+def test_task_weights_are_means_over_steps_with_labels() -> None:
+    tracker = LossTracker(TASKS, keeps_weights=True)
+    assert tracker.mean_weights() == {}
+    tracker.add_weights(np.float32([2.0, 9.0]), np.array([True, False]))
+    assert tracker.mean_weights() == {("seg", "seg"): 2.0}
+    tracker.add_weights(np.float32([4.0, 0.5]), np.array([True, True]))
+    tracker.add_weights(np.float32([0.0, np.nan]), np.array([True, False]))
+    assert tracker.mean_weights() == {
+        ("seg", "seg"): 2.0,
+        ("depth", "depth"): 0.5,
+    }
+    plain = LossTracker(TASKS)
+    plain.add_weights(np.ones(2), np.ones(2, bool))
+    assert plain.mean_weights() == {}
+
+
+def test_a_reset_in_between_does_not_end_the_record_of_training() -> None:
+    tracker = LossTracker(["seg"])
+    finite = np.ones(7, bool)
+    bad = np.array([False, *finite[1:]])
+    for each in (finite, bad):
+        tracker.record_step(each)
+    tracker.reset_state()
+    assert tracker.training_steps().firsts == {("seg", "seg"): 1}
+    tracker.record_step(bad)
+    assert tracker.training_steps() == (3, 2, 0, 2, 2, {("seg", "seg"): 1})
+    tracker.reset_state()
+    tracker.forget_training_steps()
+    tracker.record_step(finite)
+    assert tracker.training_steps() == (1, 0, 0, 0, 0, {})
+
+
+def test_losses_of_skipped_steps_alone_are_unknown() -> None:
+    tracker = LossTracker(TASKS, [1.0, 0.0])
+    bad = np.array([False, *[True] * 7])
+    tracker.record_step(bad)
+    assert np.isnan(list(result(tracker).values())).all()
+    tracker.record_step(~bad | bad)  # of samples without labels
+    assert set(result(tracker).values()) == {0.0}
+    tracker.reset_state()
+    assert set(result(tracker).values()) == {0.0}
