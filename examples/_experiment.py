@@ -250,7 +250,7 @@ def run(config: Config) -> Results | None:
             an interrupted run with other settings.
         ImportError: If pictures are wanted and Matplotlib is missing.
         OSError: If something cannot be written.
-        RuntimeError: If training diverged.
+        DivergedError: If training diverged.
         ValueError: If the export answers otherwise than the model.
     """
     results_path = _runner.check_output(config)

@@ -135,6 +135,19 @@ def _strategy(name: str, devices: tuple[str, ...]) -> tf.distribute.Strategy:
 Config = TypeVar("Config")
 
 
+class DivergedError(RuntimeError):
+    """A model whose losses are no numbers any more."""
+
+
+_MENDABLE = (
+    OSError,
+    ImportError,
+    UsageError,
+    DivergedError,
+    distribution.LostWorkerError,
+)
+
+
 def main(
     config_class: type[Config],
     run: Callable[[Config], Any],
@@ -171,7 +184,7 @@ def main(
                 if isinstance(config, Settings):
                     prepare(config)
                 run(config)
-        except (OSError, ImportError, UsageError, *expected) as problem:
+        except (*_MENDABLE, *expected) as problem:
             sys.exit(f"error: {problem}")
 
     app.run(run_from_flags)

@@ -75,7 +75,7 @@ class Run:
             keep_model: Whether `model` and `history` are going to be called.
 
         Raises:
-            RuntimeError: If training diverged.
+            DivergedError: If training diverged.
             ValueError: If files of an earlier run are damaged.
         """
         if self.has_ended:
@@ -90,7 +90,7 @@ class Run:
                 data,
                 [history, *callbacks, self._backup_callback(problem)],
             )
-        except RuntimeError:
+        except _runner.DivergedError:
             # It would diverge again if it went on.
             self._forget_backup()
             raise

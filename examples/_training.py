@@ -1,7 +1,6 @@
 """Training and enumeration, for any problem and method."""
 
 import dataclasses
-import math
 import pathlib
 import time
 from collections.abc import Sequence
@@ -10,6 +9,7 @@ from typing import Any
 import keras
 
 import keras_selfaux
+from keras_selfaux.callbacks import CollapsedWeights, FiniteLosses
 from keras_selfaux.discovery import TransferGains, enumerate_transfer
 
 if __package__:
@@ -151,7 +151,7 @@ def train(
         The model with the weights of its best epoch, and the results.
 
     Raises:
-        RuntimeError: If training diverged.
+        DivergedError: If training diverged.
     """
     keras.utils.set_random_seed(seed)
     tasks = problem.tasks
@@ -167,21 +167,25 @@ def train(
         progress = _runner.Progress(f"{name:<7}  seed {seed}")
         callbacks = [*callbacks, progress]
     stopwatch = Stopwatch()
-    model.fit(
-        data.endless("train"),
-        steps_per_epoch=data.steps_per_epoch,
-        epochs=problem.epochs,
-        shuffle=False,  # the data set does that
-        validation_data=data.held_out("validation"),
-        meta_data=data.endless("validation"),
-        callbacks=[best, stopwatch, *callbacks],
-        verbose=0,
-    )
-    if not math.isfinite(best.best):
-        raise RuntimeError(
-            f"Training {name!r} with seed {seed} diverged. Received: no "
-            "finite validation loss. Lower --learning_rate."
+    watchers = [FiniteLosses(), CollapsedWeights(), best, stopwatch]
+    try:
+        model.fit(
+            data.endless("train"),
+            steps_per_epoch=data.steps_per_epoch,
+            epochs=problem.epochs,
+            shuffle=False,  # the data set does that
+            validation_data=data.held_out("validation"),
+            meta_data=data.endless("validation"),
+            callbacks=[*watchers, *callbacks],
+            verbose=0,
         )
+    except ValueError as found:
+        tracker = model.loss_tracker
+        if tracker.training_steps().bad or tracker.evaluation_steps().bad:
+            raise _runner.DivergedError(
+                f"Training {name!r} with seed {seed} diverged. {found}"
+            ) from found
+        raise
     logs = model.evaluate(data.held_out("test"), verbose=0, return_dict=True)
     weights: dict[str, dict[str, float]] = {task: {} for task in tasks}
     for (source, target), weight in model.task_weights.items():

@@ -189,7 +189,7 @@ def run(config: Config) -> dict[str, Results]:
     Raises:
         FileExistsError: If there are runs with other settings.
         ImportError: If pictures are wanted and Matplotlib is missing.
-        RuntimeError: If training diverged in every run on a data set. Single
+        DivergedError: If training diverged in every run on a data set. Single
             ones that do are left out, and tried again the next time.
     """
     _runner.check_plots(config)
@@ -233,12 +233,14 @@ def compare(
                 resolved = with_graph(resolved, own, data)
             try:
                 runs.append(run.train(own, resolved, data))
-            except RuntimeError as problem_of_run:
+            except _runner.DivergedError as problem_of_run:
                 # The others are worth having all the same.
                 failures.append(str(problem_of_run))
                 print(f"failed: {failures[-1]}", flush=True)
     if not runs:
-        raise RuntimeError(f"No run on {name} ended well. {failures[0]}")
+        raise _runner.DivergedError(
+            f"No run on {name} ended well. {failures[0]}"
+        )
     summary = _report.summarize(runs, BASELINE, problem.directions)
     results = {
         "dataset": name,

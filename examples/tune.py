@@ -296,7 +296,7 @@ def run(config: Config) -> Results | None:
             a search with other settings.
         ImportError: If pictures are wanted and Matplotlib is missing, or the
             tuner needs something that is.
-        RuntimeError: If training diverged.
+        DivergedError: If training diverged.
     """
     start = time.perf_counter()
     results_path = _runner.check_output(config)

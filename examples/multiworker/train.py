@@ -2,7 +2,7 @@
 
 Every worker runs this program with the same flags. The chief alone writes;
 when a worker is lost all end, and the same command goes on from the last
-finished epoch.
+checkpoint.
 
   python examples/multiworker/run_local.py --workers=2 -- --folder=/tmp/shared
   python examples/multiworker/train.py --strategy=mirrored --devices=2
@@ -27,6 +27,7 @@ import keras_selfaux
 from examples import _runner
 from keras_selfaux import export
 from keras_selfaux._checks import check_count
+from keras_selfaux.callbacks import BackupAndRestore
 from keras_selfaux.distribution import (
     LostWorkerError,
     is_chief,
@@ -68,41 +69,6 @@ class Config:
         check_count("batch_size", self.batch_size, least=1)
 
 
-class Checkpoint(keras.callbacks.Callback):
-    """Keeps the weights after every epoch, and goes on from them.
-
-    Args:
-        folder: Where the chief writes and all workers read.
-    """
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        super().__init__()
-        self._folder = folder
-        self._finished = folder / "finished_epochs"
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        if not self._finished.exists():
-            return
-        epochs = int(self._finished.read_text("utf-8"))
-        self.model.load_weights(self._weights(epochs))
-        self.model._initial_epoch = epochs
-        print(f"Going on after epoch {epochs}.", flush=True)
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        if not is_chief(self.model.distribute_strategy):
-            return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self.model.save_weights(self._weights(epoch + 1))
-        # Named once it is whole, so that no reader finds half of it.
-        unfinished = self._finished.with_suffix(".unfinished")
-        unfinished.write_text(str(epoch + 1), "utf-8")
-        unfinished.replace(self._finished)
-        self._weights(epoch).unlink(missing_ok=True)
-
-    def _weights(self, epochs: int) -> pathlib.Path:
-        return self._folder / f"epoch_{epochs}.weights.h5"
-
-
 def make_data(count: int, seed: int) -> tuple[Any, dict[str, Any]]:
     """Returns pairs of numbers, a third without a label for each task."""
     rng = np.random.default_rng(seed)
@@ -141,13 +107,18 @@ def run(config: Config) -> keras_selfaux.SelfAuxModel:
         model = make_model()
     held_out = make_data(_HELD_OUT, config.seed + 1)
     writes = is_chief(strategy)
+    backup = BackupAndRestore(
+        folder / "checkpoint",
+        delete_checkpoint=False,  # so that more epochs may follow
+        end_on_signals=True,
+    )
     model.fit(
         *make_data(_SAMPLES, config.seed),
         batch_size=config.batch_size,
         epochs=config.epochs,
         validation_data=held_out,
         meta_data=held_out,
-        callbacks=[Checkpoint(folder / "checkpoint")],
+        callbacks=[backup],
         verbose=2 if writes else 0,
     )
     # Every worker takes part, and all get the numbers of all samples.

@@ -33,7 +33,8 @@ class AutoLambda(Weighting):
             `1e-4`.
         initial_weight: What every weight starts from. Defaults to `0.1`.
         update_every: Update the weights every so many steps; the others
-            cost no more than equal weights. Defaults to 1.
+            cost no more than equal weights, but for several replicas, which
+            compute an update at every step. Defaults to 1.
         **kwargs: `by` (here `"edge"` by default) and `normalize`; see
             `Weighting`. The derivative goes through both.
 

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from examples.multiworker.train import Checkpoint
+from keras_selfaux.callbacks import BackupAndRestore
 from keras_selfaux.distribution import make_strategy
 from keras_selfaux.distribution._keras_multi_worker import (
     builds_from_batches,
@@ -141,7 +141,8 @@ def run_train_on(folder: pathlib.Path) -> None:
 def run_long(folder: pathlib.Path) -> None:
     """Trains with checkpoints, and keeps the weights."""
     model = compiled_model(make_strategy("multiworker"))
-    weights = train_long(model, Checkpoint(folder), Slowly())
+    backup = BackupAndRestore(folder / "backup")
+    weights = train_long(model, backup, Slowly())
     np.savez(folder / f"{worker()}.npz", *weights)
 
 

@@ -68,7 +68,6 @@ def test_a_lost_worker_is_named_and_a_restart_goes_on(
 
     outputs = run(2, "long", str(tmp_path))
     for output in outputs:
-        assert "Going on after epoch " in output
         assert "Finished epoch 1." not in output
         assert "Finished epoch 8." in output
     wanted = train_long(compiled_model(make_strategy()))

@@ -134,7 +134,7 @@ def test_a_run_that_diverges_is_left_out(
         problem, method, name, seed, data, callbacks, train=_training.train
     ):
         if (name, seed) == ("mtl", 1):
-            raise RuntimeError("Training 'mtl' with seed 1 diverged.")
+            raise _runner.DivergedError("Training 'mtl' with seed 1 diverged.")
         return train(problem, method, name, seed, data, callbacks)
 
     with monkeypatch.context() as patch:
@@ -151,7 +151,7 @@ def test_a_run_that_diverges_is_left_out(
 
 def test_nothing_but_failures(tmp_path, data_dir, monkeypatch):
     def train(*arguments):
-        raise RuntimeError("Training diverged.")
+        raise _runner.DivergedError("Training diverged.")
 
     monkeypatch.setattr(_training, "train", train)
     with pytest.raises(RuntimeError, match="No run on robot_arm ended well"):

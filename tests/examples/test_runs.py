@@ -31,7 +31,7 @@ def trainings(monkeypatch):
         folder.mkdir(parents=True)
         (folder / "1.npz").write_text("")
         if seed == 1:
-            raise RuntimeError("Training diverged.")
+            raise _runner.DivergedError("Training diverged.")
         return None, RESULT
 
     monkeypatch.setattr(_training, "train", train)
@@ -50,7 +50,7 @@ class TestRun:
     def test_one_that_diverges_begins_anew(self, config, trainings, tmp_path):
         run = _runs.Run(tmp_path, "mtl", 1)
         for _ in range(2):
-            with pytest.raises(RuntimeError, match="diverged"):
+            with pytest.raises(_runner.DivergedError):
                 run.train(config, METHODS["mtl"], None)
         assert len(trainings) == 2
         assert not list(tmp_path.iterdir())
