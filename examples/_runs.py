@@ -13,7 +13,7 @@ from typing import Any
 import keras
 
 from keras_selfaux import metrics
-from keras_selfaux._files import naming_weights, read_json
+from keras_selfaux._files import read_json
 from keras_selfaux.callbacks import BackupAndRestore
 from keras_selfaux.distribution import is_chief
 
@@ -122,8 +122,7 @@ class Run:
             problem, method, problem.tasks, num_steps=1, name=self.name
         )
         model.optimizer.build(model.trainable_variables)
-        with naming_weights(self._weights):
-            model.load_weights(self._weights)
+        model.load_weights(self._weights)
         return model
 
     def _backup_callback(self, problem: Problem) -> BackupAndRestore:

@@ -72,7 +72,7 @@ def run(config: Config) -> Results:
     Raises:
         FileExistsError: If there are results of other settings.
         ImportError: If pictures are wanted and Matplotlib is missing.
-        RuntimeError: If training diverged.
+        DivergedError: If training diverged.
     """
     start = time.perf_counter()
     _runner.check_plots(config)

@@ -9,7 +9,14 @@ from examples import _export, _runner, _runs, _training, robot_arm
 from examples._methods import METHODS
 from tests.examples.settings import tiny_settings
 
-RESULT = {"method": "mtl", "seed": 0, "scores": {}, "val_loss": float("nan")}
+RESULT = {
+    "method": "mtl",
+    "seed": 0,
+    "scores": {"arm_0": {"rmse": 1.5}},
+    "val_loss": float("nan"),
+    "seconds": 2.0,
+    "parameters": 10,
+}
 
 
 @pytest.fixture
@@ -55,7 +62,7 @@ class TestRun:
         assert len(trainings) == 2
         assert not list(tmp_path.iterdir())
 
-    @pytest.mark.parametrize("text", ["{", "[1]", ""])
+    @pytest.mark.parametrize("text", ["{", "[1]", "", '{"scores": {}}'])
     def test_damaged_results_are_named(self, config, tmp_path, text):
         (tmp_path / "mtl_0.json").write_text(text)
         run = _runs.Run(tmp_path, "mtl", 0)
@@ -65,7 +72,7 @@ class TestRun:
     def test_damaged_weights_are_named(self, config, tmp_path):
         (tmp_path / "mtl_0.weights.h5").write_text("no HDF5")
         run = _runs.Run(tmp_path, "mtl", 0)
-        with pytest.raises(ValueError, match=r"mtl_0\.weights\.h5' is damaged"):
+        with pytest.raises(ValueError, match=r"mtl_0\.weights\.h5' does not"):
             run.model(config, METHODS["mtl"])
 
 
@@ -156,3 +163,17 @@ def test_results_have_all_numbers(config, trainings, tmp_path):
     run.train(config, METHODS["mtl"], None)
     written = json.loads((tmp_path / "mtl_0.json").read_text())
     assert str(written["val_loss"]) == "nan"
+
+
+def test_training_that_diverges_says_where(tmp_path, data_dir):
+    config = robot_arm.Config(
+        **tiny_settings(
+            tmp_path / "results", data_dir, learning_rate=1e30, epochs=5
+        )
+    )
+    data = config.load_data()
+    run = _runs.Run(tmp_path / "runs", "mtl", 0)
+    message = r"Training 'mtl' with seed 0 diverged\. .*not finite.* epoch \d"
+    with pytest.raises(_runner.DivergedError, match=message):
+        run.train(config, METHODS["mtl"], data)
+    assert not list((tmp_path / "runs").glob("*"))
