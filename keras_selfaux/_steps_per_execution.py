@@ -103,7 +103,7 @@ def _interval(callback: keras.callbacks.Callback) -> int | None:
 
 def _acts_on_every_step(callback: keras.callbacks.Callback) -> bool:
     """Says whether a callback does something at every step."""
-    if getattr(callback, "counts_steps", False):
+    if _interval(callback) is not None:
         return False
     base = keras.callbacks.Callback
     hooks = {

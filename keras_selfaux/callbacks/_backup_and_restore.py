@@ -88,6 +88,8 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         super().__init__(
             str(backup_dir), save_freq, double_checkpoint, delete_checkpoint
         )
+        if save_freq != "epoch":
+            self.every_n_steps = save_freq
         self.min_seconds = min_seconds
         self.replay_data = replay_data
         self.end_on_signals = end_on_signals
@@ -97,11 +99,6 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         self.all_callbacks: Sequence[Any] = ()
         self._loaded: dict[str, Any] = {}
         self._signal: int | None = None
-
-    @property
-    def every_n_steps(self) -> int | None:
-        """After how many steps it wants to be called."""
-        return None if self.save_freq == "epoch" else self.save_freq
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Loads the checkpoint, if there is one."""

@@ -28,7 +28,6 @@ class Killer(keras.callbacks.Callback):
     """Ends a run at some call of one of its hooks."""
 
     counts_steps = True
-    every_n_steps = None
 
     def __init__(self, hook: str, count: int, act: Callable[[], None]) -> None:
         super().__init__()

@@ -203,7 +203,7 @@ class TestConfig:
             ({"method": ()}, r"`method` must be names.*Received: method=\[\]"),
             ({"method": ("stl", "stl")}, "`method` must be names"),
             ({"method": ("saal",)}, r"Received: method=\['saal'\]"),
-            ({"seeds": ()}, r"`seeds` must be integers.*Received: seeds=\[\]"),
+            ({"seeds": ()}, r"`seeds` must be integers.*Received: seeds=\(\)"),
             ({"seeds": (1, 1)}, "`seeds` must be integers"),
             ({"seeds": (-1,)}, "`seeds` must be integers"),
             ({"epochs": 0}, "`epochs` must be a positive.*Received: epochs=0"),

@@ -19,7 +19,13 @@ def fake_train(config, method, name, seed, data, callbacks):
         assert method.weighting == "auto_lambda"
         error -= 0.5
     scores = {task: {"rmse": error} for task in ("arm_0", "arm_1")}
-    return None, {"seed": seed, "scores": scores}
+    return None, {
+        "method": name,
+        "seed": seed,
+        "scores": scores,
+        "seconds": 1.0,
+        "parameters": 10,
+    }
 
 
 @pytest.fixture
