@@ -35,6 +35,9 @@ PREFERRED = ("saal_w", "saal_ew", "saal_e")
 RUNS = "runs"
 """The folder of single runs, while they are not all over."""
 
+PARTS = (RUNS, "enumeration", "tensorboard", "gains.json", "graph.json")
+"""What a run writes beside its results and pictures."""
+
 Results = dict[str, Any]
 Graph = keras_selfaux.TransferGraph
 
@@ -255,9 +258,12 @@ def run(config: Config) -> Results | None:
     """
     results_path = _runner.check_output(config)
     _runner.check_plots(config)
-    if results_path.exists() and is_chief():
-        forget(results_path.parent)  # it may be replaced
-    folder = _runner.claim_output(config, {"export_dir"})
+    folder = _runner.claim_output(
+        config,
+        {"export_dir"},
+        PARTS,
+        anew=results_path.exists(),  # it may be replaced
+    )
     # Where there is no terminal, TensorFlow Datasets says nothing itself.
     print("Loading the data, which are prepared on first use ...", flush=True)
     data = config.load_data()
@@ -284,22 +290,10 @@ def run(config: Config) -> Results | None:
     return finish(config, data, methods, dict(zip(runs, results, strict=True)))
 
 
-def forget(folder: pathlib.Path) -> None:
-    """Removes what an earlier run has written.
-
-    With an enumeration or curves of other settings among the new ones, what
-    is shown would be of both.
-    """
-    for part in (RUNS, "enumeration", "tensorboard"):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    # What says that there are results goes first.
-    for name in ("results.json", "config.json", "gains.json", "graph.json"):
-        (folder / name).unlink(missing_ok=True)
-
-
 def pictures(config: Config, data: Data, run: _runs.Run) -> list[Any]:
     """Returns what shows TensorBoard how a run goes, if there is to see."""
-    if not config.plots or not _pictures.can_show(config) or run.has_ended:
+    is_wanted = config.plots and is_chief() and not run.has_ended
+    if not is_wanted or not _pictures.can_show(config):
         return []
     log_dir = pathlib.Path(config.output_dir) / "tensorboard"
     return _pictures.tensorboard(

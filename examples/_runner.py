@@ -8,11 +8,14 @@ import contextlib
 import dataclasses
 import functools
 import json
+import os
 import pathlib
 import platform
+import shutil
 import signal
 import sys
 import time
+import types
 import uuid
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, ClassVar, TypeVar
@@ -26,6 +29,12 @@ import keras_selfaux
 from keras_selfaux import distribution
 from keras_selfaux._checks import UsageError, check_positive, error, is_iterable
 from keras_selfaux._files import read_json, write_json, written_at_once
+
+fcntl: types.ModuleType | None
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None
 
 _LINES_WITHOUT_TERMINAL = 10
 _SECONDS_BETWEEN_REFRESHES = 0.2
@@ -216,7 +225,8 @@ def ending_on_signals() -> Iterator[None]:
     except SystemExit as ending:
         if ending.code in (128 + kind for kind in kinds):
             print(
-                "\nInterrupted. The same command goes on where this was.",
+                "\nInterrupted. The same command, without --overwrite, goes on "
+                "where this was.",
                 file=sys.stderr,
             )
         raise
@@ -316,22 +326,36 @@ def check_output(config: Settings) -> pathlib.Path:
     )
 
 
-def claim_output(config: Settings, free: Collection[str] = ()) -> pathlib.Path:
+def claim_output(
+    config: Settings,
+    free: Collection[str] = (),
+    parts: Collection[str] = (),
+    *,
+    anew: bool = False,
+) -> pathlib.Path:
     """Makes the output folder that of a run which may be interrupted.
 
     Args:
         config: The settings, which are written into the folder.
         free: Names of further settings that may differ when the run goes on.
+        parts: Names of files and folders there that are removed first where
+            the run starts anew: what is shown would else be of both.
+        anew: Whether it does so even without `overwrite`.
 
     Returns:
         The folder.
 
     Raises:
         FileExistsError: If it holds a run with other settings, or an
-            interrupted one that is not to go on.
+            interrupted one that is not to go on, or if another process is at
+            work there.
         ValueError: If the file of an earlier run's settings is damaged.
     """
     path = pathlib.Path(config.output_dir) / "config.json"
+    if distribution.is_chief():
+        _hold(path.parent)
+        if config.overwrite or anew:
+            forget(path.parent, parts)
     # As JSON has it: a tuple comes back as a list.
     settings = json.loads(json.dumps(dataclasses.asdict(config)))
     found = None
@@ -359,6 +383,50 @@ def claim_output(config: Settings, free: Collection[str] = ()) -> pathlib.Path:
         run_id = (found or {}).get("run_id") or uuid.uuid4().hex
         write_json(path, {**settings, "run_id": run_id})
     return path.parent
+
+
+def forget(folder: pathlib.Path, parts: Collection[str]) -> None:
+    """Removes what an earlier run has written.
+
+    What says whose all this is goes last, lest a run that is interrupted
+    here leaves parts that nobody knows the settings of.
+    """
+    for name in (*parts, "results.json", "config.json"):
+        path = folder / name
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+
+
+_held: dict[pathlib.Path, int] = {}
+
+
+def _hold(folder: pathlib.Path) -> None:
+    """Keeps other processes out of a folder until this one ends.
+
+    Raises:
+        FileExistsError: If another one is at work there.
+    """
+    # KerasTuner's chief and workers share their folder.
+    if fcntl is None or "KERASTUNER_ORACLE_IP" in os.environ:
+        return
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        folder = folder.resolve()
+        if folder in _held:
+            return
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as problem:
+        os.close(descriptor)
+        raise FileExistsError(
+            f"Another process is at work in '{folder}'. Wait until it has "
+            "ended, or pass another --output_dir."
+        ) from problem
+    except OSError:  # without locks, or not to be written to
+        return
+    _held[folder] = descriptor
 
 
 def run_id(config: Settings) -> str:
@@ -459,6 +527,14 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self.label = label
         self.monitor = monitor
+
+    def get_state(self) -> dict[str, float]:
+        """Returns the best value so far."""
+        return {"best": self._best}
+
+    def set_state(self, state: dict[str, float]) -> None:
+        """Goes on from the best value of an earlier run."""
+        self._best = state["best"]
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Starts the clock."""

@@ -7,10 +7,12 @@ with the same folder gets what was kept, or goes on from the checkpoint.
 
 import pathlib
 import shutil
+import zipfile
 from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from keras_selfaux import metrics
 from keras_selfaux._files import read_json
@@ -48,7 +50,7 @@ class Run:
         self.seed = seed
         self._results = folder / f"{name}_{seed}.json"
         self._history = folder / f"{name}_{seed}.history.json"
-        self._weights = folder / f"{name}_{seed}.weights.h5"
+        self._weights = folder / f"{name}_{seed}.npz"
         self._backup = folder / f"{name}_{seed}"
 
     @property
@@ -97,7 +99,8 @@ class Run:
         if is_chief():
             if keep_model:
                 with _runner.written_at_once(self._weights) as path:
-                    model.save_weights(path)
+                    # Not by HDF5, which a full disk takes down.
+                    np.savez(path, *model.get_weights())
                 _runner.write_json(self._history, history.get_state())
             # Last, since this says that all is there.
             _runner.write_json(self._results, result, allow_nan=True)
@@ -121,8 +124,12 @@ class Run:
         model = _training.build_model(
             problem, method, problem.tasks, num_steps=1, name=self.name
         )
-        model.optimizer.build(model.trainable_variables)
-        model.load_weights(self._weights)
+        try:
+            with np.load(self._weights, allow_pickle=False) as stored:
+                names = [f"arr_{i}" for i in range(len(stored.files))]
+                model.set_weights([stored[name] for name in names])
+        except (*_DAMAGE, OSError, zipfile.BadZipFile) as found:
+            raise damaged(self._weights, found) from found
         return model
 
     def _backup_callback(self, problem: Problem) -> BackupAndRestore:

@@ -231,3 +231,4 @@ class Stopwatch(keras.callbacks.Callback):
     def set_state(self, state: dict[str, float]) -> None:
         """Goes on from the time of an earlier run."""
         self.seconds = state["seconds"]
+        self._last = time.perf_counter()

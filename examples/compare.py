@@ -14,7 +14,6 @@ deviations of all scores, Δm, training time and parameters.
 import dataclasses
 import os
 import pathlib
-import shutil
 import time
 from collections.abc import Sequence
 from typing import Any, ClassVar
@@ -197,24 +196,23 @@ def run(config: Config) -> dict[str, Results]:
     for name in config.datasets:
         problem = config.problem(name)
         folder = pathlib.Path(problem.output_dir)
-        if config.overwrite:
-            forget(folder)
-        _runner.claim_output(problem, {"seeds", "output_dir", "manual_dir"})
+        _runner.claim_output(
+            dataclasses.replace(problem, overwrite=config.overwrite),
+            {"seeds", "output_dir", "manual_dir"},
+            parts_of(folder),
+        )
         results[name] = compare(config, name, problem, folder)
     return results
 
 
-def forget(folder: pathlib.Path) -> None:
-    """Removes what an earlier comparison has written.
+def parts_of(folder: pathlib.Path) -> list[str]:
+    """Returns the names of what an earlier comparison has written.
 
-    All of it at once: with a run or an enumeration of other settings among
-    the new ones, a table would compare what cannot be compared.
+    With a run or an enumeration of other settings among the new ones, a table
+    would compare what cannot be compared.
     """
-    for part in ("runs", *(path.name for path in folder.glob("enumeration_*"))):
-        shutil.rmtree(folder / part, ignore_errors=True)
-    files = ("config.json", "results.json", "table.txt", "table.md")
-    for name in (*files, "changes.png"):
-        (folder / name).unlink(missing_ok=True)
+    enumerations = (path.name for path in folder.glob("enumeration_*"))
+    return ["runs", *enumerations, "table.txt", "table.md", "changes.png"]
 
 
 def compare(

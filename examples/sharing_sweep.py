@@ -19,7 +19,6 @@ interrupted sweep goes on where it was when started again with the same flags.
 
 import dataclasses
 import os
-import shutil
 import statistics
 import time
 from typing import Any, ClassVar
@@ -76,11 +75,8 @@ def run(config: Config) -> Results:
     """
     start = time.perf_counter()
     _runner.check_plots(config)
-    folder = _runner.claim_output(config)
+    folder = _runner.claim_output(config, parts={"runs"})
     path = folder / "results.json"
-    if config.overwrite:
-        path.unlink(missing_ok=True)
-        shutil.rmtree(folder / "runs", ignore_errors=True)
     data = config.load_data()
     runs = []
     for seed in config.seeds:

@@ -25,7 +25,6 @@ import dataclasses
 import math
 import os
 import pathlib
-import shutil
 import time
 from typing import Any, ClassVar
 
@@ -202,10 +201,9 @@ def claim(config: Config) -> None:
     Raises:
         FileExistsError: If it has a search with other settings.
     """
-    folder = _runner.claim_output(config, ("max_trials", "jit_compile"))
-    if config.overwrite and not is_worker():
-        shutil.rmtree(folder / "search", ignore_errors=True)
-        shutil.rmtree(folder / "runs", ignore_errors=True)
+    free = {"max_trials", "jit_compile"}
+    parts = set() if is_worker() else {"search", "runs"}
+    _runner.claim_output(config, free, parts)
 
 
 def make_tuner(config: Config, hypermodel: ArmHyperModel) -> keras_tuner.Tuner:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import keras
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import UsageError, error
 from keras_selfaux._types import Tensor
 from keras_selfaux.distribution import is_multi_worker
 
@@ -141,6 +141,8 @@ class ReplayingCallbacks(keras.callbacks.CallbackList):
         if self._target is not None:
             if epoch < self._target.epoch:
                 return
+            if epoch > self._target.epoch:
+                raise self._lost()
             if self._target == (epoch, 0):
                 self._arrive()
         super().on_epoch_begin(epoch, logs)
@@ -162,8 +164,9 @@ class ReplayingCallbacks(keras.callbacks.CallbackList):
             super().on_epoch_end(epoch, logs)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Forgets where `fit` began, which Keras would remember."""
-        self.model._initial_epoch = None
+        """Ends `fit`, if all was done that there was to do."""
+        if self.is_replaying:
+            raise self._lost()
         super().on_train_end(logs)
 
     def _throw_away(self, iterator: Any) -> dict[str, Tensor]:
@@ -176,6 +179,9 @@ class ReplayingCallbacks(keras.callbacks.CallbackList):
         if not taken:
             raise StopIteration
         self._executions += 1
+        end_if_asked = getattr(self._backup, "end_if_asked", None)
+        if end_if_asked is not None:
+            end_if_asked()
         if self._target == (self._epoch, self._executions):
             # Metrics are built by their first batch, and have states by then.
             self.model.build_from_batch(batch)
@@ -186,16 +192,33 @@ class ReplayingCallbacks(keras.callbacks.CallbackList):
     def _arrive(self) -> None:
         """Lets `fit` go on as if there had been no interruption."""
         self._target = None
-        self.release()
+        self._restore_function()
         resume = getattr(self._backup, "resume", None)
-        if resume is not None:
-            resume()
+        try:
+            if resume is not None:
+                resume()
+        except StopIteration as problem:  # which would end the epoch
+            raise RuntimeError("a callback stopped while resuming") from problem
 
-    def release(self) -> None:
-        """Gives the model its train function back."""
+    def _lost(self) -> UsageError:
+        return error(
+            "The data end before the interrupted run did.",
+            received=f"{self._executions} executions of steps in epoch "
+            f"{self._epoch}, and a checkpoint of {self._target}",
+            remedy="Go on with the same data, batch size, steps and "
+            "`initial_epoch`, or use another `backup_dir`.",
+        )
+
+    def _restore_function(self) -> None:
         if self._function is not None:
             self.model.train_function = self._function
             self._function = None
+
+    def release(self) -> None:
+        """Leaves the model as if there had been no replay."""
+        self._restore_function()
+        self._target = None
+        self.model._initial_epoch = None  # which Keras would remember
 
 
 @contextlib.contextmanager

@@ -288,12 +288,15 @@ class MultiTaskTrainer(SavedByChief):
             steps = default_steps(self, arguments)
         if backup_among(arguments["callbacks"]) is not None:
             arguments = self._with_replay(arguments)
-        with (
-            steps_per_execution(self, steps),
-            during_fit(arguments["callbacks"]),
-            self._naming_lost_workers(),
-        ):
-            return super().fit(**arguments)
+        try:
+            with (
+                steps_per_execution(self, steps),
+                during_fit(arguments["callbacks"]),
+                self._naming_lost_workers(),
+            ):
+                return super().fit(**arguments)
+        finally:
+            self.__dict__["_replay"] = None
 
     def _with_replay(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """Returns the arguments of a `fit` that can go on where it was."""

@@ -23,7 +23,7 @@ from keras_selfaux._stacking._template import symbolic_input
 from keras_selfaux._summary import summary_lines
 from keras_selfaux._trainer import MultiTaskTrainer
 from keras_selfaux._types import Edge, Layer, Task, Tensor
-from keras_selfaux.distribution import check_outside_of_scope, writes_files
+from keras_selfaux.distribution import check_outside_of_scope, is_chief
 from keras_selfaux.graph import TransferGraph, as_graph
 from keras_selfaux.layers import BranchedEncoder, HeadBank
 from keras_selfaux.layers._head_bank import check_heads
@@ -225,7 +225,7 @@ class SelfAuxModel(MultiTaskTrainer):
             ValueError: Within the scope of a strategy.
         """
         check_outside_of_scope()
-        if not writes_files(self.distribute_strategy):
+        if not is_chief(self.distribute_strategy):
             return
         if os.path.exists(filepath):
             raise FileExistsError(

@@ -15,7 +15,11 @@ from keras_selfaux._checks import check_count, check_positive, error
 from keras_selfaux._replay import Position
 from keras_selfaux.callbacks._callback_state import restore_states, states_of
 from keras_selfaux.callbacks._checkpoint import CheckpointFolder
-from keras_selfaux.distribution import is_multi_worker, writes_files
+from keras_selfaux.distribution import (
+    is_chief,
+    is_multi_worker,
+    mean_over_workers,
+)
 
 
 class BackupAndRestore(keras.callbacks.BackupAndRestore):
@@ -114,6 +118,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         self._training_metrics: list[np.ndarray] | None = None
         self.position, self.has_stopped = None, False
         checkpoint = self.folder.read()
+        self._check_workers_agree(checkpoint)
         if checkpoint is None:
             return
         self._loaded = checkpoint
@@ -121,6 +126,23 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         self._load_variables()
         self.position = Position(*self._loaded["position"])
         self.has_stopped = self._loaded["has_stopped"]
+
+    def _check_workers_agree(self, checkpoint: Any) -> None:
+        """Raises where workers see different checkpoints.
+
+        None goes on before all have read theirs, lest the chief removes it.
+        """
+        epoch, executions = checkpoint["position"] if checkpoint else (-1, 0)
+        found = float(epoch * 2**32 + executions)
+        strategy = self.model.distribute_strategy
+        if mean_over_workers(found, strategy) != found:
+            raise error(
+                "All workers must see the same checkpoint.",
+                received=f"epoch {epoch}, {executions} executions in "
+                f"'{self.backup_dir}', and another one on other workers",
+                remedy="Pass a `backup_dir` that all of them share, and start "
+                "all again.",
+            )
 
     def _load_variables(self) -> None:
         variables = self.model.state_variables
@@ -142,9 +164,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
                 remedy="Give it the same layers, tasks, optimizer, weighting "
                 "and aggregator, or another `backup_dir`.",
             )
-        for variable, value in zip(variables, stored, strict=True):
-            variable.assign(value)
-        self._loaded["variables"] = []  # no need to keep them twice
+        _assign(variables, stored)
 
     def _check_steps(self) -> None:
         steps = self._loaded["steps_per_execution"]
@@ -161,13 +181,11 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
     def resume(self) -> None:
         """Restores what `fit` has reset since; called at the position."""
         restore_states(self.all_callbacks, self._loaded["callbacks"])
+        # Once more: the epoch may have begun once more, by other callbacks.
+        _assign(self.model.state_variables, self._loaded["variables"])
         if self._loaded["position"][1]:
             # In the middle of an epoch, whose logs are means of all of it.
-            metrics = self.model.metrics_variables
-            for variable, value in zip(
-                metrics, self._loaded["metrics"], strict=True
-            ):
-                variable.assign(value)
+            _assign(self.model.metrics_variables, self._loaded["metrics"])
         self._epoch, self._executions = self._loaded["position"]
         self._last_batch = self._loaded["last_batch"]
         self._loaded = {}
@@ -207,9 +225,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
     def on_train_end(self, logs: Any = None) -> None:
         """Removes the checkpoint, which nobody needs any more."""
         self.all_callbacks = ()
-        if self.delete_checkpoint and writes_files(
-            self.model.distribute_strategy
-        ):
+        if self.delete_checkpoint and is_chief(self.model.distribute_strategy):
             self.folder.remove()
 
     def _is_time(self) -> bool:
@@ -223,7 +239,7 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
             metrics = self._training_metrics or self._metrics()
         self._unsaved = 0
         self._saved_at = time.monotonic()
-        if not writes_files(self.model.distribute_strategy):
+        if not is_chief(self.model.distribute_strategy):
             return
         content = {
             "position": [self._epoch, self._executions],
@@ -263,6 +279,11 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         for kind, handler in self._before.items():
             signal.signal(kind, handler)
 
+    def end_if_asked(self) -> None:
+        """Ends during a replay: the checkpoint is right as it is."""
+        if self._signal is not None:
+            raise SystemExit(128 + self._signal)
+
     def _end_if_asked(self) -> None:
         if self._signal is None:
             return
@@ -270,6 +291,11 @@ class BackupAndRestore(keras.callbacks.BackupAndRestore):
         if not (self._has_company() and self._executions):
             self._save()
         raise SystemExit(128 + self._signal)
+
+
+def _assign(variables: Sequence[Any], values: Sequence[np.ndarray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
 
 
 def _values(variables: Sequence[Any]) -> list[np.ndarray]:

@@ -20,6 +20,7 @@ _ATTRIBUTES: dict[type, tuple[str, ...]] = {
         "_batches_seen_since_last_saving",
         "_last_batch_seen",
     ),
+    keras.callbacks.SwapEMAWeights: ("_ema_weights_in_model",),
     keras.callbacks.ReduceLROnPlateau: ("best", "cooldown_counter", "wait"),
     keras.callbacks.TensorBoard: (
         "_global_test_batch",
@@ -72,20 +73,24 @@ def restore_states(
 
 
 def _has_state(callback: Any) -> bool:
-    return hasattr(callback, "get_state") or any(
+    return _is_willing(callback) or any(
         isinstance(callback, kind) for kind in _ATTRIBUTES
     )
 
 
+def _is_willing(callback: Any) -> bool:
+    return hasattr(callback, "get_state") and hasattr(callback, "set_state")
+
+
 def _get(callback: Any) -> dict[str, Any]:
-    if hasattr(callback, "get_state"):
+    if _is_willing(callback):
         state: dict[str, Any] = callback.get_state()
         return state
     return {name: getattr(callback, name, None) for name in _names(callback)}
 
 
 def _set(callback: Any, state: dict[str, Any]) -> None:
-    if hasattr(callback, "set_state"):
+    if _is_willing(callback):
         callback.set_state(state)
         return
     for name in _names(callback):

@@ -6,11 +6,12 @@ import json
 import math
 import os
 import pathlib
+import warnings
 from typing import Any
 
 import numpy as np
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import UsageError, error
 from keras_selfaux._files import write_json
 
 FORMAT = 1
@@ -63,6 +64,7 @@ class CheckpointFolder:
             if self._keep_previous and (self.path / _NEWEST).exists():
                 os.replace(self.path / _NEWEST, self.path / _PREVIOUS)
             write_json(self.path / _NEWEST, record)
+            self._clear()
         except OSError as problem:
             with contextlib.suppress(OSError):
                 self._clear()
@@ -72,7 +74,6 @@ class CheckpointFolder:
                 "that can be written to; the checkpoint before, if there was "
                 "one, is still there, and the same run goes on from it."
             ) from problem
-        self._clear()
 
     def read(self) -> Any:
         """Returns the content of the newest whole checkpoint, or `None`.
@@ -86,9 +87,17 @@ class CheckpointFolder:
             if not path.exists():
                 continue
             try:
-                return _read(path)
+                found = _read(path)
             except (ValueError, OSError, KeyError, TypeError) as problem:
                 problems.append(f"{name}: {problem}")
+                continue
+            if problems:
+                warnings.warn(
+                    f"The newest checkpoint in '{self.path}' is damaged "
+                    f"({problems[0]}). Going on from the one before.",
+                    stacklevel=2,
+                )
+            return found
         if not problems:
             return None
         raise error(
@@ -114,7 +123,9 @@ class CheckpointFolder:
                 record = json.loads((self.path / name).read_text("utf-8"))
                 named.add(record["arrays"])
         for path in self.path.iterdir():
-            if _serial(path) and path.name not in named:
+            # The last are those of writers that were killed.
+            is_old = _serial(path) and path.name not in named
+            if is_old or path.name.endswith(f".{_NEWEST}"):
                 path.unlink(missing_ok=True)
 
 
@@ -146,6 +157,8 @@ def _serial(path: pathlib.Path) -> int:
 def _pack(value: Any, arrays: dict[str, Any]) -> Any:
     """Returns what JSON can hold; numbers of NumPy go to `arrays`."""
     if isinstance(value, dict):
+        if not all(isinstance(key, str) for key in value):
+            raise _unknown(value)
         return {"dict": {k: _pack(v, arrays) for k, v in value.items()}}
     if isinstance(value, (list, tuple)):
         return [_pack(entry, arrays) for entry in value]
@@ -154,11 +167,22 @@ def _pack(value: Any, arrays: dict[str, Any]) -> Any:
     if value is None or isinstance(value, (str, bool, int)):
         return value
     array = np.asarray(value)
+    if array.dtype.kind in "OM":
+        raise _unknown(value)
     name = f"array_{len(arrays)}"
     # NumPy does not know bfloat16 when it reads a file.
     is_known = array.dtype.kind != "V"
     arrays[name] = array if is_known else array.view(f"u{array.itemsize}")
     return {"array": [name, str(array.dtype)]}
+
+
+def _unknown(value: Any) -> UsageError:
+    return error(
+        "The state of a callback must be of dicts with string keys, lists, "
+        "arrays, strings, numbers, booleans and None.",
+        received=f"{value!r:.100}",
+        remedy="Return such a state from its `get_state`.",
+    )
 
 
 def _unpack(value: Any, arrays: dict[str, Any]) -> Any:

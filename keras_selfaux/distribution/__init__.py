@@ -3,7 +3,8 @@
 What the package needs of `tf.distribute` is here, in one place.
 """
 
-from keras_selfaux.distribution._chief import is_chief, writes_files
+from keras_selfaux.distribution._agreement import mean_over_workers
+from keras_selfaux.distribution._chief import is_chief
 from keras_selfaux.distribution._lost_worker import (
     LostWorkerError,
     is_multi_worker,
@@ -29,9 +30,9 @@ __all__ = [
     "is_chief",
     "is_multi_worker",
     "make_strategy",
+    "mean_over_workers",
     "naming_lost_workers",
     "num_replicas",
     "replica_mean",
     "replica_sum",
-    "writes_files",
 ]

@@ -40,12 +40,3 @@ def is_chief(strategy: tf.distribute.Strategy | None = None) -> bool:
     if "chief" in jobs:
         return bool(resolver.task_type == "chief")
     return resolver.task_type == "worker" and int(resolver.task_id) == 0
-
-
-def writes_files(strategy: tf.distribute.Strategy | None = None) -> bool:
-    """Says whether this process may write checkpoints, exports and logs.
-
-    Args:
-        strategy: As for `is_chief`.
-    """
-    return is_chief(strategy)

@@ -4,7 +4,7 @@ from typing import Any
 
 import keras
 
-from keras_selfaux.distribution._chief import writes_files
+from keras_selfaux.distribution._chief import is_chief
 
 
 class SavedByChief(keras.Model):
@@ -17,10 +17,10 @@ class SavedByChief(keras.Model):
 
     def save(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Saves the model, on the chief; see `keras.Model.save`."""
-        if writes_files(self.distribute_strategy):
+        if is_chief(self.distribute_strategy):
             super().save(filepath, *args, **kwargs)
 
     def save_weights(self, filepath: Any, *args: Any, **kwargs: Any) -> None:
         """Saves the weights, on the chief; see `keras.Model.save_weights`."""
-        if writes_files(self.distribute_strategy):
+        if is_chief(self.distribute_strategy):
             super().save_weights(filepath, *args, **kwargs)

@@ -403,7 +403,8 @@ def test_damaged_files_are_named(undisturbed: Any, tmp_path: Any) -> None:
     newest = json.loads((tmp_path / "checkpoint.json").read_text())
     (tmp_path / newest["arrays"]).unlink()
     backup = callbacks.BackupAndRestore(tmp_path, double_checkpoint=True)
-    assert_same(train([backup]), undisturbed)
+    with pytest.warns(UserWarning, match="Going on from the one before"):
+        assert_same(train([backup]), undisturbed)
 
 
 def test_the_checkpoint_of_another_model_is_refused(tmp_path: Any) -> None:
@@ -486,3 +487,82 @@ def test_saving_a_model_does_not_build_what_exports_need(
     monkeypatch.setattr("keras_selfaux.model.inference_model", fail)
     model.save_weights(tmp_path / "m.weights.h5")
     model.save(tmp_path / "m.keras")
+
+
+def test_a_schedule_by_epochs_is_not_applied_twice(tmp_path: Any) -> None:
+    def schedule() -> Any:
+        return keras.callbacks.LearningRateScheduler(lambda _, rate: rate / 2)
+
+    wanted = train([schedule()])
+    with pytest.raises(KilledError):
+        train(
+            [
+                schedule(),
+                callbacks.BackupAndRestore(tmp_path, 2),
+                Killer("on_train_batch_end", 7, kill),
+            ]
+        )
+    assert_same(
+        train([schedule(), callbacks.BackupAndRestore(tmp_path, 2)]), wanted
+    )
+
+
+def test_data_that_end_too_early_are_told(tmp_path: Any) -> None:
+    with pytest.raises(KilledError):
+        train(
+            [
+                callbacks.BackupAndRestore(tmp_path, 1),
+                Killer("on_train_batch_end", 5, kill),
+            ]
+        )
+    x, y = make_data(6)
+    with pytest.raises(ValueError, match="The data end before the interrupted"):
+        train([callbacks.BackupAndRestore(tmp_path, 1)], data=(x, y))
+    assert (tmp_path / "checkpoint.json").exists()
+
+
+@pytest.mark.slow
+def test_a_fit_that_failed_leaves_nothing_behind(tmp_path: Any) -> None:
+    for replays in (True, False):
+        with pytest.raises(KilledError):
+            train(
+                [
+                    callbacks.BackupAndRestore(tmp_path),
+                    Killer("on_epoch_begin", 2, kill),
+                ]
+            )
+        x, y = make_data()
+        model = train(epochs=1)
+        again = callbacks.BackupAndRestore(tmp_path, replay_data=replays)
+
+        class Failing(keras.utils.PyDataset):
+            def __len__(self) -> int:
+                return STEPS
+
+            def __getitem__(self, index: int) -> Any:
+                raise KilledError
+
+        with pytest.raises(KilledError):
+            model.fit(
+                Failing(),
+                epochs=3,
+                meta_data=(x, y),
+                callbacks=[again],
+                verbose=0,
+            )
+        history = model.fit(
+            x, y, epochs=2, validation_data=(x, y), verbose=0
+        ).history
+        assert len(history["val_loss"]) == 2
+
+
+def test_states_that_cannot_be_read_back_are_refused(tmp_path: Any) -> None:
+    class Odd(keras.callbacks.Callback):
+        def get_state(self) -> Any:
+            return {"seen": {1, 2}}
+
+        def set_state(self, state: Any) -> None:
+            raise AssertionError
+
+    with pytest.raises(ValueError, match="The state of a callback must be of"):
+        train([Odd(), callbacks.BackupAndRestore(tmp_path)], epochs=1)

@@ -88,7 +88,7 @@ def test_the_chief_alone_writes(
 ) -> None:
     model = make_model()
     for module in (_saved_by_chief, keras_selfaux.model):
-        monkeypatch.setattr(module, "writes_files", lambda strategy: False)
+        monkeypatch.setattr(module, "is_chief", lambda strategy: False)
     model.save(tmp_path / "model.keras")
     model.save_weights(tmp_path / "model.weights.h5")
     model.export(tmp_path / "export")

@@ -136,7 +136,7 @@ def test_asked_to_end_it_keeps_a_checkpoint(tmp_path, data_dir, kind, status):
             break
     _, errors = process.communicate(timeout=60)
     assert process.returncode == status
-    assert "The same command goes on where this was" in errors
+    assert "goes on where this was" in errors
     assert (folder / "results/runs/saal_w_0/checkpoint.json").exists()
     run(folder, data_dir, **rare)
     assert_same_end(folder, results_of(tmp_path / "undisturbed"))

@@ -1,7 +1,10 @@
 import dataclasses
+import fcntl
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 
@@ -70,9 +73,9 @@ class TestRun:
             run.train(config, METHODS["mtl"], None)
 
     def test_damaged_weights_are_named(self, config, tmp_path):
-        (tmp_path / "mtl_0.weights.h5").write_text("no HDF5")
+        (tmp_path / "mtl_0.npz").write_text("no archive")
         run = _runs.Run(tmp_path, "mtl", 0)
-        with pytest.raises(ValueError, match=r"mtl_0\.weights\.h5' does not"):
+        with pytest.raises(ValueError, match=r"mtl_0\.npz' is damaged"):
             run.model(config, METHODS["mtl"])
 
 
@@ -138,7 +141,7 @@ def test_signals_end_a_runner_in_order(kind, status, capsys):
     with pytest.raises(SystemExit) as ending:
         work()
     assert ending.value.code == status
-    assert "The same command goes on" in capsys.readouterr().err
+    assert "goes on where this was" in capsys.readouterr().err
     assert signal.getsignal(kind) is before
 
 
@@ -177,3 +180,34 @@ def test_training_that_diverges_says_where(tmp_path, data_dir):
     with pytest.raises(_runner.DivergedError, match=message):
         run.train(config, METHODS["mtl"], data)
     assert not list((tmp_path / "runs").glob("*"))
+
+
+class TestStartingAnew:
+    def test_nothing_of_other_settings_is_left(self, config, tmp_path):
+        folder = _runner.claim_output(config)
+        (folder / "runs").mkdir()
+        (folder / "runs/mtl_0.json").write_text("{}")
+        other = dataclasses.replace(config, epochs=7, overwrite=True)
+        _runner.claim_output(other, parts=("runs",))
+        assert [path.name for path in folder.iterdir()] == ["config.json"]
+
+    def test_one_process_at_a_time(self, config):
+        folder = _runner.claim_output(config)
+        script = (
+            "import fcntl, os, sys\n"
+            "folder = os.open(sys.argv[1], os.O_RDONLY)\n"
+            "fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)\n"
+        )
+        other = [sys.executable, "-c", script, str(folder)]
+        held = subprocess.run(other, capture_output=True, check=False)
+        assert b"BlockingIOError" in held.stderr
+
+    def test_a_folder_in_use_is_refused(self, config, tmp_path):
+        folder = tmp_path / "results"
+        folder.mkdir()
+        descriptor = os.open(folder, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with pytest.raises(FileExistsError, match="Another process is at work"):
+            _runner.claim_output(config)
+        os.close(descriptor)
+        _runner.claim_output(config)
