@@ -127,7 +127,8 @@ def test_an_interrupted_run_ends_as_if_it_had_not_been(
     assert not (tmp_path / "backup").exists()
 
 
-@pytest.mark.parametrize("steps", [2, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("steps", [1, 2])
 def test_compiled_steps_of_rules_that_learn(tmp_path: Any, steps: int) -> None:
     options = {
         "weighting": "auto_lambda",

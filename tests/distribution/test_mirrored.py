@@ -74,19 +74,14 @@ def test_synchronized_statistics_equal_those_of_one_device() -> None:
     assert_same(models)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
         pytest.param({"weighting": AutoLambda()}, id="auto_lambda"),
+        pytest.param({"aggregator": aggregators.CAGrad()}, id="rows"),
         pytest.param(
-            {"aggregator": aggregators.CAGrad()},
-            id="rows",
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            {"aggregator": aggregators.MGDA(rows="features")},
-            id="features",
-            marks=pytest.mark.slow,
+            {"aggregator": aggregators.MGDA(rows="features")}, id="features"
         ),
     ],
 )

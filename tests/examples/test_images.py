@@ -84,6 +84,7 @@ def small_rooms(tmp_path_factory, monkeypatch):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("small_rooms")
 def test_rooms(tmp_path, capsys):
     config = rooms.Config(**tiny(tmp_path, method=("mtl",), verbose=True))

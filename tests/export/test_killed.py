@@ -45,7 +45,8 @@ def killed_exporter(folder: pathlib.Path, delay: float) -> None:
         assert process.wait() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("times", [1, pytest.param(40, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("times", [1, 40])
 def test_no_version_or_a_complete_one(
     tmp_path: pathlib.Path, times: int
 ) -> None:
