@@ -183,11 +183,31 @@ class LookaheadAffinity(keras.callbacks.Callback):
         if is_due:
             self._measure()
 
+    def get_state(self) -> dict[str, Any]:
+        """Returns what was measured so far."""
+        return {
+            "means": [vars(mean) for mean in self._means],
+            "num_measurements": self.num_measurements,
+            "steps": [self._steps, self._steps_before],
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Goes on from what an interrupted run has measured."""
+        for mean, values in zip(self._means, state["means"], strict=True):
+            vars(mean).update(values)
+        self.num_measurements = state["num_measurements"]
+        self._steps, self._steps_before = state["steps"]
+        for _ in range(self.num_measurements):
+            self._next_batches()
+
+    def _next_batches(self) -> list[Any]:
+        return [None if b is None else next(b) for b in self._batches]
+
     def _measure(self) -> None:
         rate = self._learning_rate
         if rate is None:
             rate = self.model.optimizer.learning_rate
-        batches = [None if b is None else next(b) for b in self._batches]
+        batches = self._next_batches()
         rate = ops.convert_to_tensor(rate, "float32")
         # On the whole batch, even where `fit` splits its own over replicas.
         found = outside_strategy(self._measured, *batches, rate)

@@ -567,3 +567,27 @@ def test_states_that_cannot_be_read_back_are_refused(tmp_path: Any) -> None:
 
     with pytest.raises(ValueError, match="The state of a callback must be of"):
         train([Odd(), callbacks.BackupAndRestore(tmp_path)], epochs=1)
+
+
+@pytest.mark.slow
+def test_affinities_go_on(tmp_path: Any) -> None:
+    def watcher() -> Any:
+        x, y = make_data()
+        return callbacks.LookaheadAffinity(
+            (x, y), every_n_steps=2, batch_size=6
+        )
+
+    wanted, again = watcher(), watcher()
+    train([wanted])
+    with pytest.raises(KilledError):
+        train(
+            [
+                watcher(),
+                callbacks.BackupAndRestore(tmp_path, 1),
+                Killer("on_train_batch_end", 8, kill),
+            ]
+        )
+    train([again, callbacks.BackupAndRestore(tmp_path, 1)])
+    assert again.num_measurements == wanted.num_measurements
+    np.testing.assert_array_equal(again.affinity, wanted.affinity)
+    np.testing.assert_array_equal(again.cosine, wanted.cosine)
