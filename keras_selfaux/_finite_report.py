@@ -1,7 +1,8 @@
 """`FiniteReport`: says which steps were skipped, and for what."""
 
+import contextlib
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -40,16 +41,34 @@ class FiniteReport(keras.callbacks.Callback):
         before = StepRecord.of_bad_steps(self._run_before)
         return before.followed_by(self.record).longest
 
+    @contextlib.contextmanager
+    def during_fit(self) -> Iterator[None]:
+        """Knows no epoch after `fit`, however that ended.
+
+        Evaluation then belongs to none.
+        """
+        try:
+            yield
+        finally:
+            self._epoch = None
+
     def on_train_begin(self, logs: Any = None) -> None:
         """Forgets earlier runs of `fit`."""
+        self._check_model()
+        self.record = StepRecord()
+        self._run_before = 0
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Looks whether there are steps to report."""
+        self._check_model()
+
+    def _check_model(self) -> None:
         if not hasattr(self.model, "loss_tracker"):
             raise error(
                 f"`{type(self).__name__}` needs a model with several tasks.",
                 received=type(self.model).__name__,
                 remedy="Use it in `fit` of a `SelfAuxModel`.",
             )
-        self.record = StepRecord()
-        self._run_before = 0
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Starts afresh."""
@@ -69,10 +88,6 @@ class FiniteReport(keras.callbacks.Callback):
                 f"{list_of_firsts(self.record.firsts)}.",
                 stacklevel=2,
             )
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Notes that evaluation belongs to no epoch from here on."""
-        self._epoch = None
 
 
 def subject(names: Any) -> str:

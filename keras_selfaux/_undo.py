@@ -34,15 +34,25 @@ class Snapshot:
             tf.where(condition, v.value, before)
             for v, before in zip(self._variables, self._values, strict=True)
         ]
-        variables = [v.value for v in self._variables]
-        if num_replicas() == 1:
-            _assign(variables, values)
-            return
-        # Each replica has its own copy, which an assignment by all of them
-        # would replace by an average.
-        tf.__internal__.distribute.interim.maybe_merge_call(
-            _assign_copies, tf.distribute.get_strategy(), variables, values
-        )
+        assign(self._variables, values)
+
+
+def assign(variables: Sequence[Any], values: Sequence[Tensor]) -> None:
+    """Sets variables, under a strategy every replica's copy for itself.
+
+    Args:
+        variables: Keras variables.
+        values: A tensor for each.
+    """
+    plain = [v.value for v in variables]
+    if num_replicas() == 1:
+        _assign(plain, values)
+        return
+    # Each replica has its own copy, which an assignment by all of them
+    # would replace by an average.
+    tf.__internal__.distribute.interim.maybe_merge_call(
+        _assign_copies, tf.distribute.get_strategy(), plain, values
+    )
 
 
 def _assign(variables: Sequence[Any], values: Sequence[Tensor]) -> None:

@@ -8,7 +8,7 @@ from keras import ops
 
 from keras_selfaux import _gradients
 from keras_selfaux._types import Tensor
-from keras_selfaux._undo import Snapshot
+from keras_selfaux._undo import Snapshot, assign
 from keras_selfaux.distribution import num_replicas, replica_sum
 from keras_selfaux.metrics import _step_record as watch
 
@@ -16,6 +16,11 @@ CONTINUE = "continue"
 SKIP = "skip"
 REDUCE_LOSS_SCALE = "reduce_loss_scale"
 CHOICES = (CONTINUE, SKIP, REDUCE_LOSS_SCALE)
+
+# Keras halves a loss scale without end, and at 0 a gradient is 0 / 0; it
+# doubles it without end, and of an infinite one nothing is finite.
+_LEAST_SCALE = 1.0
+_LARGEST_SCALE = 2.0**64
 
 
 class Verdict(NamedTuple):
@@ -100,6 +105,7 @@ class Undoing:
         if model.on_non_finite == CONTINUE:
             return
         model._build_compiled()
+        _bound_loss_scale(model.optimizer)
         own = _loss_scale_state(model.optimizer)
         kept = {id(variable) for variable in own}
         state = [v for v in model.state_variables if id(v) not in kept]
@@ -143,6 +149,20 @@ class Undoing:
             # The loss scale is not to blame for what is in the data.
             keeps = ops.logical_or(verdict.is_good, verdict.is_overflow)
             self._scale.restore_unless(keeps)
+
+
+def _bound_loss_scale(optimizer: Any) -> None:
+    """Keeps a loss scale where gradients can be read.
+
+    Before the step, which then finds a good scale in a checkpoint, too.
+    """
+    if not isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+        return
+    # Whoever begins beyond these bounds means to.
+    least = min(_LEAST_SCALE, optimizer.initial_scale)
+    largest = max(_LARGEST_SCALE, optimizer.initial_scale)
+    scale = ops.convert_to_tensor(optimizer.dynamic_scale)
+    assign([optimizer.dynamic_scale], [ops.clip(scale, least, largest)])
 
 
 def _loss_scale_state(optimizer: Any) -> list[Any]:

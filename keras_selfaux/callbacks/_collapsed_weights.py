@@ -10,10 +10,10 @@ import numpy as np
 
 from keras_selfaux._checks import check_positive, check_within, error
 from keras_selfaux._types import Edge, Task
+from keras_selfaux.weightings import Weighting
 
 _REMEDY = (
-    "Lower the weighting's learning rate, bring the losses to one scale by "
-    "`loss_weights`, or use another weighting."
+    "bring the losses to one scale by `loss_weights`, or use another weighting."
 )
 
 
@@ -31,8 +31,11 @@ class CollapsedWeights(keras.callbacks.Callback):
     A clone whose weight falls to 0 is no collapse: a weighting such as
     `AutoLambda` is there to find such clones. Of a weighting that sets
     weights anew at every step, it looks at the mean over the epoch's steps
-    in which a loss had labels; of others, at the weights that the next step
-    will apply. It acts at no step, and costs none of them anything.
+    in which a loss had labels, and never at shares: such weights go by the
+    losses, and a small one may balance a large loss. Of others it looks at
+    the weights that the next step will apply; where these never move, as
+    with `Static`, they are as they were chosen, and it says nothing. It
+    acts at no step, and costs none of them anything.
 
     Args:
         least_share: The least share of the mean weight of primaries: a
@@ -86,11 +89,14 @@ class CollapsedWeights(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Warns of weights that have collapsed."""
+        weighting = self.model.weighting
+        if not _moves(weighting):
+            return
         self._note_means()
         weights = self.model.task_weights
-        if self.model.weighting.is_momentary:
+        if weighting.is_momentary:
             weights = self._means
-        name = f"Weighting {self.model.weighting.name!r}"
+        name = f"Weighting {weighting.name!r}"
         for task in self.model.transfer_graph.tasks:
             problem = None
             if task not in self._told:
@@ -101,7 +107,7 @@ class CollapsedWeights(keras.callbacks.Callback):
                 text = error(
                     f"{name} {what}.",
                     received=f"{received} at the end of epoch {epoch}",
-                    remedy=_REMEDY,
+                    remedy=_remedy(weighting),
                 )
                 warnings.warn(str(text), stacklevel=2)
 
@@ -131,6 +137,8 @@ class CollapsedWeights(keras.callbacks.Callback):
             return None  # without labels in this epoch
         if not any(branch.values()):
             return f"gives all losses on the branch of task {task!r} 0", "0"
+        if self.model.weighting.is_momentary:
+            return None
         weight = branch[task, task]
         mean = _mean_of_primaries(weights, self._largest)
         if weight <= self.least_share * mean:
@@ -140,6 +148,22 @@ class CollapsedWeights(keras.callbacks.Callback):
                 f"{mean:.3g},",
             )
         return None
+
+
+def _moves(weighting: Any) -> bool:
+    """Says whether anything but its user sets a weighting's weights."""
+    kind = type(weighting)
+    return weighting.is_momentary or any(
+        getattr(kind, name) is not getattr(Weighting, name)
+        for name in ("learn", "update", "on_epoch_end")
+    )
+
+
+def _remedy(weighting: Any) -> str:
+    learns = getattr(weighting, "optimizer", None) is not None
+    text = f"lower the weighting's learning rate, {_REMEDY}"
+    text = text if learns else _REMEDY
+    return text[0].upper() + text[1:]
 
 
 def _mean_of_primaries(weights: Mapping[Edge, float], largest: float) -> float:

@@ -14,10 +14,20 @@ from keras_selfaux.metrics._step_record import (
     StepRecord,
 )
 
-_REMEDY = (
+_IN_TRAINING = (
     "Lower the learning rate, clip the gradients (global_clipnorm), or look "
-    "for such values in the data; `compile(on_non_finite='skip')` leaves such "
-    "steps out."
+    "for such values in the data"
+)
+_TO_SKIP = (
+    f"{_IN_TRAINING}; `compile(on_non_finite='skip')` leaves such steps out."
+)
+_AFTER_SKIPPING = (
+    "If weights have grown too large, go back to an earlier checkpoint. "
+    f"{_IN_TRAINING}."
+)
+_IN_EVALUATION = (
+    "Look for such values in the data that are evaluated; if weights have "
+    "grown too large, go back to an earlier checkpoint."
 )
 
 
@@ -37,18 +47,21 @@ class FiniteLosses(FiniteReport):
     skipped, and for what, and there is an error only after many in a row.
     Gradients that overflow in half precision are left to Keras's
     `LossScaleOptimizer`, which skips such steps, unless they are so many.
+    How many are in a row is looked at once per execution, so that training
+    may go on to the end of one: `fit` takes up to 16 steps at a time.
 
     The losses of validation are looked at when it is over: with an error,
     or a warning where steps are skipped.
 
     Args:
-        patience: After how many skipped steps in a row training ends with
-            an error: an integer of at least 1, or `None` for never.
-            Defaults to 100.
+        patience: After how many steps in a row that were skipped, or whose
+            gradients overflowed in half precision, training ends with an
+            error: an integer of at least 1, or `None` for never. Defaults
+            to 100.
 
     Raises:
         ValueError: If `patience` is not as described; in `fit`, if a loss
-            is not finite, or after `patience` skipped steps; in
+            is not finite, or after `patience` such steps; in
             `evaluate`, if a loss is not finite.
 
     Example:
@@ -71,18 +84,18 @@ class FiniteLosses(FiniteReport):
         self.record = self.model.loss_tracker.training_steps()
         if not self.record.bad:
             return
-        if self.is_skipping:
-            if self.patience is not None and self.run >= self.patience:
-                raise self._out_of_patience()
-            return
-        # Half precision overflows now and then, and Keras skips the step.
-        scales = isinstance(
-            self.model.optimizer, keras.optimizers.LossScaleOptimizer
-        )
-        ignored = (GRADIENTS, HYPERGRADIENTS) if scales else ()
-        named, step = _earliest(self.record, ignored)
-        if named:
-            raise _not_finite(named, f"epoch {self._epoch}, step {step}")
+        if not self.is_skipping:
+            # Half precision overflows now and then; Keras skips the step.
+            scales = isinstance(
+                self.model.optimizer, keras.optimizers.LossScaleOptimizer
+            )
+            ignored = (GRADIENTS, HYPERGRADIENTS) if scales else ()
+            named, step = _earliest(self.record, ignored)
+            if named:
+                where = f"epoch {self._epoch}, step {step}"
+                raise _not_finite(named, where, _TO_SKIP)
+        if self.patience is not None and self.run >= self.patience:
+            raise self._out_of_patience()
 
     def on_test_end(self, logs: Any = None) -> None:
         """Raises, or warns, if a loss of the evaluation is not finite."""
@@ -93,18 +106,18 @@ class FiniteLosses(FiniteReport):
         where = f"the evaluation, step {step}"
         if self._epoch is not None:
             where = f"the validation of epoch {self._epoch}, step {step}"
-        problem = _not_finite(named, where)
+        problem = _not_finite(named, where, _IN_EVALUATION)
         if not self.is_skipping:
             raise problem
         warnings.warn(str(problem), stacklevel=2)
 
     def _out_of_patience(self) -> UsageError:
+        what = "were skipped" if self.is_skipping else "overflowed"
         return error(
-            f"{self.run} steps in a row were skipped.",
+            f"{self.run} steps in a row {what}.",
             received=f"NaN or infinity in epoch {self._epoch} in "
             f"{list_of_firsts(self.record.firsts)}",
-            remedy="If weights have grown too large, go back to an earlier "
-            f"checkpoint. {_REMEDY}",
+            remedy=_AFTER_SKIPPING,
         )
 
 
@@ -117,9 +130,9 @@ def _earliest(
     return [k for k, step in firsts.items() if step == earliest], earliest
 
 
-def _not_finite(names: Collection[Any], where: str) -> UsageError:
+def _not_finite(names: Collection[Any], where: str, remedy: str) -> UsageError:
     return error(
         f"The {subject(names)} are not finite.",
         received=f"NaN or infinity in {where}",
-        remedy=_REMEDY,
+        remedy=remedy,
     )

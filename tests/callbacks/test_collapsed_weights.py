@@ -49,9 +49,11 @@ def model_with(
     return model
 
 
-def with_weights(changes: Mapping[Any, float]) -> list[str]:
+def with_weights(
+    changes: Mapping[Any, float], weighting: Any = "dwa"
+) -> list[str]:
     """Returns what is said of weights that one epoch ends with."""
-    model = model_with("equal")
+    model = model_with(weighting)
     callback = CollapsedWeights()
     callback.set_model(model)
     callback.on_train_begin()
@@ -77,31 +79,32 @@ def with_weights(changes: Mapping[Any, float]) -> list[str]:
         ({("a", "a"): 0.002}, None),
         (
             {("b", "b"): 1e-4},
-            "Weighting 'equal' has all but dropped task 'b'. Received: the "
-            "weight 0.0001, where the mean over tasks is 0.667, at the end "
-            "of epoch 4. Lower the weighting's learning rate, bring the "
-            "losses to one scale by `loss_weights`, or use another "
-            "weighting.",
+            "Weighting 'dynamic_weight_average' has all but dropped task 'b'. "
+            "Received: the weight 0.0001, where the mean over tasks is 0.667, "
+            "at the end of epoch 4. Bring the losses to one scale by "
+            "`loss_weights`, or use another weighting.",
         ),
         (
             {(s, "c"): 0.0 for s in TASKS},
-            "Weighting 'equal' gives all losses on the branch of task 'c' 0.",
+            "Weighting 'dynamic_weight_average' gives all losses on the branch "
+            "of task 'c' 0.",
         ),
         (
             {("a", "a"): math.nan},
-            "Weighting 'equal' gives task 'a' a weight that is not finite. "
-            "Received: nan at the end",
+            "Weighting 'dynamic_weight_average' gives task 'a' a weight that "
+            "is not finite. Received: nan at the end",
         ),
         (
             {("a", "b"): math.inf},
-            "Weighting 'equal' gives clone 'a->b' a weight that is not finite",
+            "Weighting 'dynamic_weight_average' gives clone 'a->b' a weight "
+            "that is not finite",
         ),
         # The others have not collapsed.
         (
             {("c", "c"): 2000.0},
-            "Weighting 'equal' has blown up the weight of task 'c'. Received: "
-            "2e+03, where 1e+03 would be 1000 times what training began with, "
-            "at the end",
+            "Weighting 'dynamic_weight_average' has blown up the weight of "
+            "task 'c'. Received: 2e+03, where 1e+03 would be 1000 times what "
+            "training began with, at the end",
         ),
     ],
 )
@@ -116,6 +119,24 @@ def test_what_counts_as_a_collapse(
         assert text.startswith(wanted)
 
 
+def test_a_learning_rate_is_named_where_there_is_one() -> None:
+    changes = {("b", "b"): 1e-4}
+    [text] = with_weights(changes, weightings.Uncertainty())
+    assert "Lower the weighting's learning rate, bring the losses" in text
+    [text] = with_weights(changes)
+    assert "learning rate" not in text
+
+
+@pytest.mark.parametrize(
+    "weighting", ["equal", weightings.Static({"b": 0.0, "c": 1e-5})]
+)
+def test_weights_that_never_move_are_as_they_were_chosen(
+    weighting: Any,
+) -> None:
+    assert with_weights({("b", "b"): 1e-4}, weighting) == []
+    assert with_weights(dict.fromkeys(EQUAL, 0.0), weighting) == []
+
+
 def test_every_task_is_named() -> None:
     found = with_weights(dict.fromkeys(EQUAL, 0.0))
     assert [text.split("task ")[1][:3] for text in found] == [
@@ -123,6 +144,7 @@ def test_every_task_is_named() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_auto_lambda_that_learns_too_fast() -> None:
     model = model_with(weightings.AutoLambda(10.0))
     found = warned(model, make_data())
@@ -142,19 +164,27 @@ def test_auto_lambda_that_drops_clones_alone() -> None:
     assert warned(model, make_data()) == []
 
 
-def test_uncertainty_with_a_loss_on_another_scale() -> None:
+def with_losses_on_two_scales(**arguments: Any) -> tuple[Any, list[str]]:
     x, y = make_data(missing=False)
     y["b"] *= np.float32(1e4)
     # Adam's steps do not grow with the loss.
-    arguments = {"optimizer": "adam", "weighting": weightings.Uncertainty(2.0)}
-    model = model_with(auxiliaries="none", **arguments)
-    [text] = warned(model, (x, y), epochs=12)
+    weighting = weightings.Uncertainty(2.0)
+    model = model_with(weighting, "none", optimizer="adam", **arguments)
+    return model, warned(model, (x, y), epochs=12)
+
+
+def test_uncertainty_with_a_loss_on_another_scale() -> None:
+    model, [text] = with_losses_on_two_scales()
     assert text.startswith("Weighting 'uncertainty' has all but dropped task")
     assert "task 'b'" in text
     assert model.task_weights["b", "b"] < 1e-3
-    arguments["loss_weights"] = {"b": 1e-8}
-    scaled = model_with(auxiliaries="none", **arguments)
-    assert warned(scaled, (x, y), epochs=12) == []
+    assert "Lower the weighting's learning rate" in text
+
+
+@pytest.mark.slow
+def test_uncertainty_with_losses_brought_to_one_scale() -> None:
+    _, found = with_losses_on_two_scales(loss_weights={"b": 1e-8})
+    assert found == []
 
 
 def test_weights_set_at_every_step_are_means_over_steps_with_labels() -> None:
@@ -167,12 +197,38 @@ def test_weights_set_at_every_step_are_means_over_steps_with_labels() -> None:
     assert warned(model, (x, y)) == []
 
 
-def test_famo_with_a_loss_that_vanishes_next_to_another() -> None:
+@pytest.mark.parametrize(
+    "weighting",
+    [
+        weightings.GeometricLoss(),
+        pytest.param("famo", marks=pytest.mark.slow),
+    ],
+)
+def test_weights_that_balance_losses_have_not_collapsed(weighting: Any) -> None:
     x, y = make_data(missing=False)
-    y["b"] *= np.float32(1e4)  # its weight goes by 1 / loss
-    model = model_with("famo", "none")
-    [text] = warned(model, (x, y))
-    assert text.startswith("Weighting 'famo' has all but dropped task 'b'.")
+    y["b"] *= np.float32(1e3)  # its weight goes by 1 / loss
+    model = model_with(weighting, "none")
+    assert warned(model, (x, y), epochs=2) == []
+    weights = model.task_weights
+    assert weights["b", "b"] < 1e-4 * weights["a", "a"]
+
+
+def test_momentary_weights_may_collapse_all_the_same() -> None:
+    callback = CollapsedWeights()
+    callback.set_model(model_with(weightings.GeometricLoss()))
+    callback.on_train_begin()
+    callback._note_means = lambda: None
+    callback._means = {**EQUAL, ("a", "a"): math.inf, ("c", "c"): 2e3}
+    callback._means |= {(s, "b"): 0.0 for s in TASKS}
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        callback.on_epoch_end(0)
+    texts = [str(warning.message) for warning in found]
+    texts = [text for text in texts if text.startswith("Weighting ")]
+    wanted = ["'a' a weight that is not finite", "'b' 0", "weight of task 'c'"]
+    assert len(texts) == 3
+    for text, part in zip(texts, wanted, strict=True):
+        assert part in text
 
 
 def test_it_costs_no_step_anything() -> None:

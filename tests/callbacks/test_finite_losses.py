@@ -170,7 +170,9 @@ def test_losses_of_validation_are_named() -> None:
     good, bad = spoilt_data(1), spoilt_data(4, 3, task="c")
     message = (
         r"The losses of tasks \['c'\] are not finite.*in the validation of "
-        r"epoch 0, step 3\."
+        r"epoch 0, step 3\. Look for such values in the data that are "
+        r"evaluated; if weights have grown too large, go back to an earlier "
+        r"checkpoint\.$"
     )
     with pytest.raises(ValueError, match=message):
         fit(model, good, validation_data=bad)
@@ -182,6 +184,21 @@ def test_losses_of_validation_are_named() -> None:
         )
 
 
+def test_evaluation_after_a_fit_that_failed_is_of_no_epoch() -> None:
+    model = make_model("none")
+    compile_model(model, run_eagerly=True)
+    callback = FiniteLosses()
+
+    class Fail(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(model, spoilt_data(1), callbacks=[callback, Fail()])
+    with pytest.raises(ValueError, match=r"in the evaluation, step 0\."):
+        model.evaluate(*spoilt_data(1, 0), verbose=0, callbacks=[callback])
+
+
 def test_where_steps_are_skipped_validation_warns() -> None:
     model = make_model("none")
     compile_model(model, run_eagerly=True, on_non_finite="skip")
@@ -190,8 +207,11 @@ def test_where_steps_are_skipped_validation_warns() -> None:
         fit(model, spoilt_data(1), validation_data=spoilt_data(2, 1, task="a"))
 
 
-def test_skipped_steps_are_warned_of_once() -> None:
-    model = make_model()
+@pytest.mark.parametrize(
+    "auxiliaries", ["none", pytest.param("all", marks=pytest.mark.slow)]
+)
+def test_skipped_steps_are_warned_of_once(auxiliaries: str) -> None:
+    model = make_model(auxiliaries)
     compile_model(model, on_non_finite="skip")
     x, y = spoilt_data(20, 3, 17)
     sample = 18 * SIZE + 2
@@ -234,7 +254,9 @@ def test_patience_comes_to_an_end(
         message = (
             r"3 steps in a row were skipped. Received: NaN or infinity in "
             r"epoch 0 in the losses of tasks \['b'\] \(first in step 0\). "
-            r"If weights have grown too large.*"
+            r"If weights have grown too large, go back to an earlier "
+            r"checkpoint\. Lower the learning rate, clip the gradients "
+            r"\(global_clipnorm\), or look for such values in the data\.$"
         )
         wanted = pytest.raises(ValueError, match=message)
     with wanted:
@@ -287,6 +309,23 @@ def test_half_precision_may_overflow() -> None:
         fit(model, spoilt_data(2, 1))
 
 
+def test_half_precision_may_not_overflow_for_ever() -> None:
+    keras.config.set_dtype_policy("mixed_float16")
+    model = make_model("none")
+    compile_model(model, run_eagerly=True)
+    x, y = make_data(4 * SIZE)
+    x[::SIZE] = np.nan  # samples without any label
+    for labels in y.values():
+        labels[::SIZE] = np.nan
+    fit(model, (x, y), callbacks=[FiniteLosses(5)])
+    message = (
+        r"4 steps in a row overflowed\. Received: NaN or infinity in epoch 0 "
+        r"in the gradients \(first in step 0\)\. If weights have grown"
+    )
+    with pytest.raises(ValueError, match=message):
+        fit(model, (x, y), callbacks=[FiniteLosses(4)])
+
+
 def test_many_steps_are_taken_at_a_time() -> None:
     model = make_model("none")
     compile_model(model)
@@ -299,6 +338,13 @@ def test_other_models_are_refused() -> None:
     message = "`FiniteLosses` needs a model with several tasks.*Sequential"
     with pytest.raises(ValueError, match=message):
         model.fit(
+            np.ones((2, 1)),
+            np.ones((2, 1)),
+            verbose=0,
+            callbacks=[FiniteLosses()],
+        )
+    with pytest.raises(ValueError, match=message):
+        model.evaluate(
             np.ones((2, 1)),
             np.ones((2, 1)),
             verbose=0,
