@@ -123,12 +123,7 @@ def _single_task_batch(
         )
     labels = _tensor("SingleTaskLabels.labels", y.labels)
     owner = _tensor("SingleTaskLabels.task", y.task)
-    if len(owner.shape) != 1 or not keras.backend.is_int_dtype(owner.dtype):
-        raise error(
-            "`SingleTaskLabels.task` must have one entry per sample.",
-            received=f"shape {tuple(owner.shape)} of {owner.dtype}",
-            remedy="Pass integers of shape (batch,).",
-        )
+    _check_owners(owner)
     owner = ops.cast(owner, "int32")
     _check_length("SingleTaskLabels.labels", labels, owner)
     present = ops.equal(ops.arange(len(tasks))[:, None], owner[None])
@@ -145,6 +140,23 @@ def _single_task_batch(
         NamedNodes.from_stack(tasks, weights),
         SingleTask(labels, owner, weight),
     )
+
+
+def _check_owners(owner: Tensor) -> None:
+    """Raises unless these can be the numbers of the samples' tasks."""
+    if len(owner.shape) != 1:
+        raise error(
+            "`SingleTaskLabels.task` must have one entry per sample.",
+            received=f"shape {tuple(owner.shape)}",
+            remedy="Pass integers of shape (batch,).",
+        )
+    found = keras.backend.standardize_dtype(owner.dtype)
+    if not keras.backend.is_int_dtype(found):
+        raise error(
+            "`SingleTaskLabels.task` must hold integers, the numbers of tasks.",
+            received=f"{found}",
+            remedy='Convert it, say by `task.astype("int32")`.',
+        )
 
 
 def _check_length(name: str, values: Tensor, owner: Tensor) -> None:

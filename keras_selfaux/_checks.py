@@ -7,10 +7,12 @@ otherwise, so that no caller can forget to look at a result.
 import math
 import numbers
 import warnings
+import zipfile
 from collections.abc import Collection, Iterable
 from typing import Any
 
 import numpy as np
+from numpy.exceptions import ComplexWarning
 from numpy.typing import NDArray
 
 
@@ -56,9 +58,9 @@ def as_numbers(name: str, values: Any) -> NDArray[np.float64]:
     try:
         with warnings.catch_warnings():
             # NumPy would drop the imaginary parts of complex numbers.
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", ComplexWarning)
             return np.array(values, dtype="float64")
-    except (TypeError, ValueError, OverflowError, Warning) as problem:
+    except (TypeError, ValueError, OverflowError, ComplexWarning) as problem:
         raise error(
             f"`{name}` must be an array of numbers.",
             received=f"{values!r:.100} ({problem})",
@@ -81,15 +83,57 @@ def is_misfit(problem: Exception) -> bool:
     return by_name or isinstance(problem, _MISFITS)
 
 
+# What reading damaged files leads to, beside values that do not fit. h5py
+# raises plain errors of these kinds.
+_DAMAGE = (EOFError, ImportError, RecursionError, zipfile.BadZipFile)
+_DAMAGE_ALONE = (NotImplementedError, RuntimeError)
+
+
+def is_damage(problem: Exception) -> bool:
+    """Returns whether an error may come of what a file or config holds.
+
+    Others, such as that a file may not be read, say more as they are.
+    """
+    if isinstance(problem, OSError):
+        return problem.errno is None  # the system's own errors have one
+    return (
+        is_misfit(problem)
+        or isinstance(problem, _DAMAGE)
+        or type(problem) in _DAMAGE_ALONE
+    )
+
+
+_NOT_BY_USERS = ("builtins", "keras", "keras_selfaux")
+
+
+def is_users_own(rule: Any) -> bool:
+    """Returns whether a loss or metric runs code that a user wrote.
+
+    An error within that is theirs to see as it is.
+    """
+    function = getattr(rule, "fn", getattr(rule, "_fn", rule))
+    modules = (getattr(code, "__module__", "") for code in (rule, function))
+    return not all(
+        str(module).split(".")[0] in _NOT_BY_USERS for module in modules
+    )
+
+
+def add_note(problem: Exception, note: str) -> None:
+    """Adds a note that an error keeps on its way through Keras."""
+    problem.add_note(note)
+    # Else Keras's layers raise a copy, which has no notes.
+    vars(problem)["_keras_call_info_injected"] = True
+
+
 def check_choice(name: str, value: Any, choices: Collection[Any]) -> None:
     """Raises unless `value` is one of `choices`."""
     # Equality alone could be anything: that of arrays is an array.
+    is_scalar = isinstance(value, (str, numbers.Number, np.bool_))
     if not any(
-        value is choice or (isinstance(value, str) and value == choice)
-        for choice in choices
+        value is choice or (is_scalar and value == choice) for choice in choices
     ):
         raise error(
-            f"`{name}` must be one of {shown(choices)}.",
+            f"`{name}` must be one of {list(choices)}.",
             received=f"{name}={value!r}",
             remedy="Pass one of these values.",
         )
@@ -105,9 +149,14 @@ def check_number(name: str, value: Any) -> None:
         )
 
 
-def check_positive(name: str, value: float, *, zero: bool = False) -> None:
-    """Raises unless `value` is positive and finite (or zero, where allowed)."""
-    fits = is_number(value) and 0 <= value < math.inf
+def check_positive(
+    name: str, value: float, *, zero: bool = False, infinite: bool = False
+) -> None:
+    """Raises unless `value` is positive and finite.
+
+    It may be zero or infinite where that is allowed.
+    """
+    fits = is_number(value) and value >= 0 and (infinite or value < math.inf)
     if not fits or (value == 0 and not zero):
         wanted = "zero or a positive number" if zero else "a positive number"
         raise error(

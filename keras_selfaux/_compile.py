@@ -10,6 +10,7 @@ from keras_selfaux._checks import (
     check_positive,
     check_same_tasks,
     error,
+    is_damage,
     shown,
 )
 from keras_selfaux._types import Task
@@ -99,7 +100,9 @@ def optimizer_of(identifier: Any) -> keras.optimizers.Optimizer:
     """
     try:
         return keras.optimizers.get(identifier)
-    except Exception as problem:  # a config may be wrong in any way
+    except Exception as problem:
+        if not is_damage(problem):
+            raise
         raise error(
             "`optimizer` must be a Keras optimizer, its name or its config.",
             received=f"optimizer={identifier!r:.200} ({problem})",
@@ -196,11 +199,13 @@ def _checked_metric(metric: Any, task: Task) -> Any:
     if metric is None or isinstance(metric, keras.metrics.Metric):
         return metric
     # Keras finds out what these mean by the shapes of labels.
-    if isinstance(metric, str) and metric in _BY_SHAPE:
+    if isinstance(metric, str) and metric.lower() in _BY_SHAPE:
         return metric
     try:
         found = keras.metrics.get(metric)
-    except Exception as problem:  # a config may be wrong in any way
+    except Exception as problem:
+        if not is_damage(problem):
+            raise
         found, why = None, f"{problem}"
     else:
         why = type(found).__name__

@@ -7,7 +7,7 @@ import pathlib
 from collections.abc import Iterator
 from typing import Any
 
-from keras_selfaux._checks import UsageError, error
+from keras_selfaux._checks import UsageError, error, is_damage
 
 Path = str | os.PathLike[str]
 
@@ -87,14 +87,16 @@ def naming_weights(path: Path) -> Iterator[None]:
     """Names the file whose weights are loaded within the context.
 
     Raises:
-        ValueError: If anything goes wrong.
-        FileNotFoundError: If there is no such file.
+        ValueError: If it is damaged, or of another model.
+        OSError: If it is not there or cannot be read.
     """
     try:
         yield
-    except (FileNotFoundError, UsageError):
+    except UsageError:
         raise
-    except Exception as problem:  # whatever damaged files lead to
+    except Exception as problem:
+        if not is_damage(problem):
+            raise
         raise error(
             f"'{os.fspath(path)}' does not hold the weights of this model.",
             received=f"{type(problem).__name__}: {problem}",

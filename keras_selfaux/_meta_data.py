@@ -5,6 +5,7 @@ the one place that names them.
 """
 
 import contextlib
+import types
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -12,10 +13,23 @@ import keras
 import tensorflow as tf
 from keras.src.trainers.data_adapters import array_slicing, get_data_adapter
 from keras.src.trainers.data_adapters.data_adapter import DataAdapter
+from keras.src.trainers.data_adapters.generator_data_adapter import (
+    GeneratorDataAdapter,
+)
+from keras.src.trainers.data_adapters.py_dataset_adapter import (
+    PyDatasetAdapter,
+)
 
 from keras_selfaux._checks import error, is_misfit
 
 _BATCHED = (tf.data.Dataset, keras.utils.PyDataset)
+# What they raise comes of code that the user wrote.
+_USERS_OWN = (
+    keras.utils.PyDataset,
+    types.GeneratorType,
+    PyDatasetAdapter,
+    GeneratorDataAdapter,
+)
 
 
 class PairedBatch(NamedTuple):
@@ -44,9 +58,9 @@ class PairedAdapter(DataAdapter):
 
     def get_tf_dataset(self) -> Any:
         """Returns the pairs as a `tf.data.Dataset`."""
-        with _reading("x"):
+        with _reading("x", self._train):
             train = self._train.get_tf_dataset()
-        with _reading("meta_data"):
+        with _reading("meta_data", self._meta):
             meta = self._meta.get_tf_dataset().repeat()
         return tf.data.Dataset.zip(PairedBatch(train, meta))
 
@@ -145,9 +159,9 @@ def check_rows(x: Any, y: Any, sample_weight: Any) -> None:
             remedy="Pass inputs, or a data set of batches.",
         )
     rows = _rows_of("x", x)
-    for name, what, value in (
-        ("y", "label", y),
-        ("sample_weight", "sample weight", sample_weight),
+    for name, what, where_missing, value in (
+        ("y", "label", "NaN", y),
+        ("sample_weight", "sample weight", "0", sample_weight),
     ):
         if not isinstance(value, Mapping):
             _rows_of(name, value)
@@ -158,7 +172,8 @@ def check_rows(x: Any, y: Any, sample_weight: Any) -> None:
                 raise error(
                     f"Task {task!r} must have a {what} for every sample.",
                     received=f"{found} for {rows}",
-                    remedy="Pass one; NaN where a label is missing.",
+                    remedy=f"Pass one; {where_missing} where a label is "
+                    "missing.",
                 )
 
 
@@ -217,17 +232,17 @@ def _adapter(name: str, **arguments: Any) -> DataAdapter:
     Raises:
         ValueError: If Keras finds none, or data do not fit each other.
     """
-    with _reading(name):
+    with _reading(name, arguments["x"]):
         return get_data_adapter(**arguments)
 
 
 @contextlib.contextmanager
-def _reading(name: str) -> Iterator[None]:
-    """Names the data that Keras cannot read."""
+def _reading(name: str, data: Any) -> Iterator[None]:
+    """Names the data that Keras cannot read, unless they are code."""
     try:
         yield
     except Exception as problem:
-        if not is_misfit(problem):
+        if isinstance(data, _USERS_OWN) or not is_misfit(problem):
             raise
         raise error(
             f"`{name}` cannot be read as data.",

@@ -103,11 +103,10 @@ class Objective:
                     nodes.take(members).stacked,
                     sample_weights.stack(sources),
                 )
-                with named_misfits(sources[0], *compared):
+                loss = self.losses[sources[0]]
+                with named_misfits(sources[0], loss, *compared):
                     result = masked_loss(
-                        self.losses[sources[0]],
-                        *compared,
-                        nodes.take(members).mask,
+                        loss, *compared, nodes.take(members).mask
                     )
                 found += chosen
                 numerators.append(result.numerator)
@@ -158,7 +157,7 @@ class Objective:
             predictions,
             None if weights is None else for_all(weights),
         )
-        with named_misfits(tasks[0], *compared):
+        with named_misfits(tasks[0], loss, *compared):
             found = masked_values(loss, *compared)
         task = single.task
         owners = ops.one_hot(task, count, dtype="float32")

@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import keras
 
-from keras_selfaux._checks import UsageError, error
+from keras_selfaux._checks import UsageError, error, is_damage
 
 PACKAGE = "keras_selfaux"
 
@@ -32,13 +32,15 @@ def naming_config(cls: type, config: Any) -> Iterator[None]:
         config: The config.
 
     Raises:
-        ValueError: If anything goes wrong.
+        ValueError: If nothing can be made of it.
     """
     try:
         yield
     except UsageError:
         raise
-    except Exception as problem:  # a config may be wrong in any way
+    except Exception as problem:
+        if not is_damage(problem):
+            raise
         raise error(
             f"No {cls.__name__} can be made of this config.",
             received=f"{type(problem).__name__}: {problem} ({config!r:.100})",
@@ -96,7 +98,9 @@ def _described(config: dict[str, Any], argument: str) -> Any:
         return keras.saving.deserialize_keras_object({**ours, **config})
     except UsageError:
         raise
-    except Exception as problem:  # a config may be wrong in any way
+    except Exception as problem:
+        if not is_damage(problem):
+            raise
         raise error(
             f"`{argument}` is a config dict that nothing can be made of.",
             received=f"{config!r:.200} ({type(problem).__name__}: {problem})",

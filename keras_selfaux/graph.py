@@ -89,6 +89,8 @@ class TransferGraph:
         """
         tasks = _checked_tasks(tasks)
         gains = as_numbers("gains", gains)
+        if hasattr(threshold, "__array__") and not np.shape(threshold):
+            threshold = np.asarray(threshold).item()
         check_number("threshold", threshold)
         if gains.shape != (len(tasks), len(tasks)):
             raise error(

@@ -9,7 +9,9 @@ from keras_selfaux._compile import (
     loss_weights_by_task,
     losses_by_task,
     metrics_by_task,
+    optimizer_of,
 )
+from keras_selfaux.losses import loss_for_task
 
 TASKS = ("seg", "depth")
 
@@ -203,3 +205,22 @@ def test_metrics_of_other_tasks() -> None:
         r"Received: \['dept'\]",
     ):
         metrics_by_task({"dept": "mae"}, TASKS)
+
+
+@pytest.mark.parametrize("name", ["Acc", "ACC", "Accuracy", "accuracy"])
+def test_names_by_shape_in_any_case(name: str) -> None:
+    assert metrics_by_task({"seg": [name]}, TASKS) == {"seg": [name]}
+
+
+def test_what_is_no_fault_of_the_arguments() -> None:
+    class Config(dict[str, Any]):
+        def __getitem__(self, key: str) -> Any:
+            raise MemoryError
+
+    config = Config(class_name="Adam", config={})
+    with pytest.raises(MemoryError):
+        optimizer_of(config)
+    with pytest.raises(MemoryError):
+        loss_for_task(config, "a")
+    with pytest.raises(MemoryError):
+        metrics_by_task({"seg": [config]}, TASKS)

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 import pathlib
+from typing import Any
 
 import keras
 import numpy as np
@@ -331,3 +332,10 @@ def test_file_that_holds_an_impossible_graph(
 def test_file_that_is_missing(tmp_path: pathlib.Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"graph\.json"):
         TransferGraph.from_json(tmp_path / "graph.json")
+
+
+@pytest.mark.parametrize("threshold", [0.5, np.float32(0.5), np.array(0.5)])
+def test_a_threshold_may_be_an_array_without_axes(threshold: Any) -> None:
+    gains = [[0, 1], [0.5, 0]]
+    graph = TransferGraph.from_matrix(["a", "b"], gains, threshold)
+    assert graph.edges == (("b", "a"),)

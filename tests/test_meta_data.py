@@ -7,7 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_selfaux._meta_data import PairedBatch, adapted_fit_arguments
+from keras_selfaux._meta_data import (
+    PairedBatch,
+    adapted_fit_arguments,
+    check_rows,
+)
 
 TASKS = ["a", "b"]
 
@@ -247,3 +251,33 @@ def test_fit_takes_the_pairs() -> None:
     )
     model.fit(**arguments)
     assert seen == [[3, 2], [3, 2], [1, 2]] * 2
+
+
+class Faulty(Batches):
+    def __getitem__(self, index: int) -> Any:
+        return {}["no such sample"]
+
+
+def faulty_generator() -> Iterator[Any]:
+    yield {}["no such sample"]
+
+
+def test_errors_of_the_users_own_data_are_told_as_they_are() -> None:
+    x, y = arrays(4)
+    good, faulty = Batches(x, y, 2), Faulty(x, y, 2)
+    for train, meta in (
+        (faulty, None),
+        (faulty_generator(), None),
+        (faulty, good),
+        (good, faulty),
+    ):
+        with pytest.raises(KeyError, match="no such sample"):
+            adapted_fit_arguments({"x": train}, meta)["x"].get_tf_dataset()
+
+
+def test_missing_weights_are_not_asked_to_be_nan() -> None:
+    x, y = arrays(4)
+    with pytest.raises(ValueError, match="Pass one; 0 where a label is miss"):
+        check_rows(x, y, {"a": np.ones(3)})
+    with pytest.raises(ValueError, match="Pass one; NaN where a label is mis"):
+        check_rows(x, {**y, "a": np.ones(3)}, None)

@@ -73,3 +73,17 @@ def test_a_config_of_another_family_is_an_error() -> None:
     config = keras.saving.serialize_keras_object(keras.layers.Dense(1))
     with pytest.raises(ValueError, match="an instance of Rule"):
         resolve(config)
+
+
+@pytest.mark.parametrize("problem", [MemoryError(), PermissionError(13, "no")])
+def test_what_is_no_fault_of_a_config(
+    monkeypatch: pytest.MonkeyPatch, problem: Exception
+) -> None:
+    def fails(number: int = 1) -> Rule:
+        raise problem
+
+    with pytest.raises(type(problem)), _registry.naming_config(Rule, {}):
+        fails()
+    monkeypatch.setattr(Rule, "from_config", fails)
+    with pytest.raises(type(problem)):
+        resolve({"class_name": "Rule", "config": {}})

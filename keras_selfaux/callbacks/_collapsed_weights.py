@@ -58,7 +58,7 @@ class CollapsedWeights(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         check_within("least_share", least_share, "(0, 1)")
-        check_positive("largest_growth", largest_growth)
+        check_positive("largest_growth", largest_growth, infinite=True)
         self.least_share = least_share
         self.largest_growth = largest_growth
         self._told: set[Task] = set()

@@ -118,13 +118,14 @@ class Checkpoint(keras.callbacks.Callback):
 
         Raises:
             ValueError: If its weights are missing or damaged.
+            OSError: If they cannot be read.
         """
         path = self._folder / state.weights
         forest.optimizer.build(forest.trainable_variables)
         try:
             with naming_weights(path):
                 forest.load_weights(path)
-        except (OSError, UsageError) as problem:
+        except (FileNotFoundError, UsageError) as problem:
             raise error(
                 f"'{path}' does not hold the weights of the forest.",
                 received=f"{problem}",

@@ -15,7 +15,7 @@ from typing import Any
 
 import keras_tuner
 
-from keras_selfaux._checks import error, is_misfit
+from keras_selfaux._checks import UsageError, error, is_damage
 from keras_selfaux._compile import loss_weights_by_task
 from keras_selfaux._files import write_json
 from keras_selfaux._types import Task
@@ -42,8 +42,7 @@ def search_trials(search: Search, folder: pathlib.Path) -> list[Run] | None:
         All runs; `None` in a worker, of which the chief has the results.
     """
     oracle = EnumerationOracle(search.networks)
-    with _naming_trials(folder):
-        tuner = EnumerationTuner(search, oracle, folder)
+    tuner = EnumerationTuner(search, oracle, folder)
     try:
         tuner.search(verbose=int(search.verbose))
     except keras_tuner.errors.FatalError as problem:
@@ -64,8 +63,10 @@ def _naming_trials(folder: pathlib.Path) -> Iterator[None]:
     """
     try:
         yield
+    except UsageError:
+        raise
     except Exception as problem:
-        if not (is_misfit(problem) or isinstance(problem, RecursionError)):
+        if not is_damage(problem):
             raise
         raise error(
             f"'{folder / TRIALS}' holds trials that cannot be read.",
@@ -107,6 +108,15 @@ class EnumerationTuner(keras_tuner.Tuner):
         }
         loss = min(best.loss, sys.float_info.max)  # JSON has no infinity
         return {**found, _OBJECTIVE: loss, _EPOCH: best.epoch}
+
+    def reload(self) -> None:
+        """Reads the trials of an interrupted search.
+
+        Raises:
+            ValueError: If they are damaged.
+        """
+        with _naming_trials(pathlib.Path(self.directory)):
+            super().reload()
 
     def save(self) -> None:
         """Writes the oracle's state and the mark that there is one."""

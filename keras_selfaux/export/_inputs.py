@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.exceptions import ComplexWarning
 
 from keras_selfaux._checks import error, shown
 
@@ -198,13 +199,13 @@ def _array(spec: tf.TensorSpec, given: Any) -> Any:
     try:
         with warnings.catch_warnings():
             # NumPy would drop the imaginary parts of complex numbers.
-            warnings.simplefilter("error")
+            warnings.simplefilter("error", ComplexWarning)
             array = np.asarray(given).astype(spec.dtype.as_numpy_dtype)
         if spec.dtype == tf.string:
             for value in array.flat:  # raises unless it is a string
                 tf.compat.as_bytes(value)
         return array
-    except (TypeError, ValueError, OverflowError, Warning) as cause:
+    except (TypeError, ValueError, OverflowError, ComplexWarning) as cause:
         raise error(
             f"`examples` of input {spec.name!r} must be an array of "
             f"{spec.dtype.name}.",

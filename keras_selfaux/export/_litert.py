@@ -84,7 +84,7 @@ def write_litert(
     """
     check_choice("quantization", quantization, (None, *_TOLERANCES))
     if tolerance is not None:
-        check_positive("tolerance", tolerance, zero=True)
+        check_positive("tolerance", tolerance, zero=True, infinite=True)
     path = check_new_file(path, ".tflite")
     if quantization == "int8" and examples is None:
         raise error(

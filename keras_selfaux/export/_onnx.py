@@ -66,7 +66,7 @@ def write_onnx(
     {'seg': 4.1e-07, 'depth': 2.4e-07}
     """
     if tolerance is not None:
-        check_positive("tolerance", tolerance, zero=True)
+        check_positive("tolerance", tolerance, zero=True, infinite=True)
     path = check_new_file(path, ".onnx")
     checker, runtime = _import_all(runs=examples is not None)
     plain = plain_model(model, tasks)

@@ -78,7 +78,7 @@ def verify_servable(
     >>> print(export.verify_servable("served/rooms/1"))
     """
     if tolerance is not None:
-        check_positive("tolerance", tolerance, zero=True)
+        check_positive("tolerance", tolerance, zero=True, infinite=True)
     folder = pathlib.Path(path)
     specs, found = _read(folder)
     _check_signatures(folder, specs)

@@ -4,13 +4,22 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-from keras_selfaux._checks import UsageError, error, is_misfit
+import keras
+
+from keras_selfaux._checks import (
+    UsageError,
+    add_note,
+    error,
+    is_misfit,
+    is_users_own,
+)
 from keras_selfaux._types import Task, Tensor
 
 
 @contextlib.contextmanager
 def named_misfits(
     task: Task,
+    loss: keras.losses.Loss,
     y_true: Tensor,
     y_pred: Tensor,
     sample_weight: Tensor | None = None,
@@ -19,12 +28,15 @@ def named_misfits(
 
     Args:
         task: The task whose loss is computed within the context.
+        loss: The loss.
         y_true: Labels of shape `(N, batch, ...)`.
         y_pred: Predictions of shape `(N, batch, ...)`.
         sample_weight: Weights of shape `(N, batch, ...)`. Defaults to none.
 
     Raises:
-        ValueError: If numbers of samples differ, or if the loss fails.
+        ValueError: If numbers of samples differ, or if a loss of Keras's or
+            this package's fails. One that the user wrote raises its own
+            error, with a note that names the task.
     """
     given = {"label": y_true, "sample weight": sample_weight}
     for name, values in given.items():
@@ -40,17 +52,22 @@ def named_misfits(
     except UsageError:
         raise
     except Exception as problem:
-        if not is_misfit(problem):
+        if not (is_users_own(loss) or is_misfit(problem)):
             raise
         weights = ""
         if sample_weight is not None:
             weights = f", sample weights of shape {_shape(sample_weight)}"
+        compared = (
+            f"labels of shape {_shape(y_true)} and dtype {_dtype(y_true)}, "
+            f"predictions of shape {_shape(y_pred)}{weights}"
+        )
+        if is_users_own(loss):
+            add_note(problem, f"In the loss of task {task!r}, for {compared}.")
+            raise
         raise error(
             f"The loss of task {task!r} cannot compare labels with "
             "predictions.",
-            received=f"labels of shape {_shape(y_true)} and dtype "
-            f"{_dtype(y_true)}, predictions of shape {_shape(y_pred)}"
-            f"{weights} ({type(problem).__name__}: {problem})",
+            received=f"{compared} ({type(problem).__name__}: {problem})",
             remedy="Pass labels of the form that the loss wants, or another "
             "loss or head.",
         ) from problem

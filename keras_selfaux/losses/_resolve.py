@@ -5,7 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_selfaux._checks import error
+from keras_selfaux._checks import error, is_damage
 from keras_selfaux._registry import register
 from keras_selfaux._types import Task, Tensor
 
@@ -49,7 +49,9 @@ def loss_for_task(identifier: Any, task: Task) -> keras.losses.Loss:
     """
     try:
         loss = keras.losses.get(identifier)
-    except Exception as problem:  # a config may be wrong in any way
+    except Exception as problem:
+        if not is_damage(problem):
+            raise
         raise _unusable(identifier, task, str(problem)) from problem
     if loss is None or not callable(loss):
         raise _unusable(identifier, task, repr(loss))

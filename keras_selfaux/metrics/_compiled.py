@@ -7,7 +7,13 @@ from typing import Any, NamedTuple
 import keras
 from keras import ops
 
-from keras_selfaux._checks import UsageError, error, is_misfit
+from keras_selfaux._checks import (
+    UsageError,
+    add_note,
+    error,
+    is_misfit,
+    is_users_own,
+)
 from keras_selfaux._types import PerTask, Task, Tensor
 from keras_selfaux.metrics._mean_kind import MeanKind, mean_kind
 from keras_selfaux.metrics._samples import Samples
@@ -180,12 +186,20 @@ class CompiledMetrics(keras.metrics.Metric):
 
 @contextlib.contextmanager
 def _named_misfits(metric: Any, task: Task) -> Iterator[None]:
-    """Tells which metric of which task cannot be computed."""
+    """Tells which metric of which task cannot be computed.
+
+    Raises:
+        ValueError: If a metric of Keras's or this package's fails. One that
+            the user wrote raises its own error, with a note.
+    """
     try:
         yield
     except UsageError:
         raise
     except Exception as problem:
+        if is_users_own(metric):
+            add_note(problem, f"In metric {metric.name!r} of task {task!r}.")
+            raise
         if not is_misfit(problem):
             raise
         raise error(

@@ -15,6 +15,8 @@ Scores = PerTask[Mapping[str, float]]
 Directions = Mapping[str, bool | Mapping[str, bool]]
 """Keys are metrics, or tasks whose values are such a mapping of metrics."""
 
+_DIRECTION = (bool, np.bool_)
+
 
 def delta_m(
     results: Scores,
@@ -115,9 +117,9 @@ def _mean(values: Iterable[float]) -> float:
 def _is_higher_better(directions: Directions, task: Task, metric: str) -> bool:
     of_task = directions.get(task)
     if isinstance(of_task, Mapping) and metric in of_task:
-        return of_task[metric]
+        return bool(of_task[metric])
     of_metric = directions.get(metric, False)
-    return isinstance(of_metric, bool) and of_metric
+    return isinstance(of_metric, _DIRECTION) and bool(of_metric)
 
 
 def _check_scores(results: Scores, baselines: Scores) -> None:
@@ -193,7 +195,7 @@ def _check_directions(directions: Directions, baselines: Scores) -> None:
     every_metric = {name for metrics in baselines.values() for name in metrics}
     for key, value in directions.items():
         choices = [*value.values()] if isinstance(value, Mapping) else [value]
-        if not all(isinstance(choice, bool) for choice in choices):
+        if not all(isinstance(choice, _DIRECTION) for choice in choices):
             raise error(
                 f"`higher_is_better` must be True or False under {key!r}.",
                 received=f"{key!r}: {value!r:.100}",

@@ -64,7 +64,7 @@ def test_dependent_rows() -> None:
 def test_what_is_no_scale_mode() -> None:
     with pytest.raises(
         ValueError,
-        match=r"`scale_mode` must be one of \['median', 'min', 'rmse'\]. "
+        match=r"`scale_mode` must be one of \['min', 'median', 'rmse'\]. "
         r"Received: scale_mode='max'",
     ):
         AlignedMTL(scale_mode="max")

@@ -92,7 +92,7 @@ def test_what_is_no_gramian(shape: tuple[int, ...]) -> None:
 def test_rows_of_something_else() -> None:
     with pytest.raises(
         ValueError,
-        match=r"`rows` must be one of \['features', 'parameters'\]. Received: "
+        match=r"`rows` must be one of \['parameters', 'features'\]. Received: "
         r"rows='logits'",
     ):
         NashMTL(rows="logits")

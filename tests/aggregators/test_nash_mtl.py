@@ -47,7 +47,7 @@ def test_the_authors_length_whatever_the_rows(size: float) -> None:
 def test_what_is_no_scale() -> None:
     with pytest.raises(
         ValueError,
-        match=r"`scale` must be one of \['authors', 'sum'\]. Received: "
+        match=r"`scale` must be one of \['sum', 'authors'\]. Received: "
         r"scale='mean'",
     ):
         NashMTL(scale="mean")

@@ -316,7 +316,7 @@ def test_two_replicas_measure_what_one_does(within: bool) -> None:
             r"`meta_data` must be a tf.data.Dataset.* Received: str. Pass held",
         ),
         ({"every_n_steps": 0}, r"`every_n_steps` must be an integer of at le"),
-        ({"exact": None}, r"`exact` must be one of \[False, True\]. Received"),
+        ({"exact": None}, r"`exact` must be one of \[True, False\]. Received"),
         ({"learning_rate": 0.0}, r"`learning_rate` must be a positive number"),
         ({"batch_size": 2.0}, r"`batch_size` must be an integer of at least 1"),
         ({"seed": -1}, r"`seed` must be an integer of at least 0. Received"),

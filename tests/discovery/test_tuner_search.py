@@ -11,9 +11,15 @@ import time
 import numpy as np
 import pytest
 
+from keras_selfaux._checks import UsageError
 from keras_selfaux.discovery import TransferGains
 from keras_selfaux.discovery._networks import networks_of
-from keras_selfaux.discovery._tuner_search import EnumerationOracle
+from keras_selfaux.discovery._settings import TRIALS
+from keras_selfaux.discovery._tuner_search import (
+    EnumerationOracle,
+    EnumerationTuner,
+    _naming_trials,
+)
 
 SCRIPT = pathlib.Path(__file__).parent / "search_script.py"
 NETWORKS = ["a", "b", "c", "a/b", "a/c", "b/c"]
@@ -172,3 +178,20 @@ def test_a_chief_and_two_workers_share_a_search(tmp_path):
     gains = TransferGains.from_json(folder / "gains.json")  # of the chief
     assert np.all(np.isfinite(gains.by_seed))
     assert len(gains.runs) == len(NETWORKS)
+
+
+class TestDamage:
+    def test_reading_trials_names_their_folder(self, tmp_path):
+        tuner = EnumerationTuner(None, make_oracle(tmp_path), tmp_path)
+        tuner.save()
+        (tmp_path / TRIALS / "oracle.json").write_text("{")
+        with pytest.raises(ValueError, match="holds trials that cannot be rea"):
+            EnumerationTuner(None, make_oracle(tmp_path), tmp_path)
+
+    @pytest.mark.parametrize(
+        "problem", [UsageError("mend it"), PermissionError(13, "no")]
+    )
+    def test_what_is_no_damage_is_told_as_it_is(self, tmp_path, problem):
+        with pytest.raises(type(problem)) as found, _naming_trials(tmp_path):
+            raise problem
+        assert found.value is problem

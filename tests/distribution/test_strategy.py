@@ -43,7 +43,7 @@ def test_mirrored_takes_numbers_and_names(devices: Any) -> None:
     [
         (
             ("best",),
-            "`name` must be one of ['mirrored', 'multiworker', 'none']",
+            "`name` must be one of ['none', 'mirrored', 'multiworker']",
         ),
         (
             ("mirrored", ["GPU:0", "GPU:1"]),

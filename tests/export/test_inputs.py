@@ -1,5 +1,6 @@
 """Names of inputs, and examples of them."""
 
+import warnings
 from typing import Any
 
 import keras
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_selfaux.export._inputs import batches_of, input_specs
+from keras_selfaux.export._inputs import _array, batches_of, input_specs
 
 
 def model_of(inputs: Any) -> keras.Model:
@@ -149,3 +150,21 @@ def test_endless_examples() -> None:
     data = tf.data.Dataset.from_tensors(np.ones((3, 2))).repeat()
     with pytest.raises(ValueError, match="`examples` must come to an end"):
         batches_of(data, ONE)
+
+
+class OldArray:
+    """What warns when NumPy reads it, as `keras.Variable` does."""
+
+    def __array__(self, dtype: Any = None) -> Any:
+        warnings.warn("old", DeprecationWarning, stacklevel=2)
+        return np.ones((2, 3))
+
+
+@pytest.mark.filterwarnings("default")
+def test_only_lost_imaginary_parts_are_an_error() -> None:
+    spec = tf.TensorSpec((None, 3), tf.float32, "inputs")
+    with pytest.warns(DeprecationWarning, match="old|copy"):
+        found = _array(spec, OldArray())
+    np.testing.assert_array_equal(found, np.ones((2, 3)))
+    with pytest.raises(ValueError, match="must be an array of float32"):
+        _array(spec, np.full((2, 3), 1j))

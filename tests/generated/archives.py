@@ -2,6 +2,9 @@
 
 import io
 import json
+import os
+import pathlib
+import tempfile
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -16,6 +19,9 @@ WEIGHTS = "model.weights.h5"
 
 EXECUTED: list[str] = []
 """What code out of files would leave a trace in."""
+
+TRACE = pathlib.Path(tempfile.gettempdir()) / f"executed.{os.getpid()}"
+"""A file that commands out of files would make."""
 
 
 def members_of(content: bytes) -> dict[str, bytes]:
@@ -67,7 +73,11 @@ def foreign_objects() -> list[Any]:
             },
             "registered_name": None,
         },
-        {"module": "os", "class_name": "system", "config": {"command": "true"}},
+        {
+            "module": "os",
+            "class_name": "system",
+            "config": {"command": f"touch {TRACE}"},
+        },
         {
             "module": "builtins",
             "class_name": "function",

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import os
 import pathlib
 import shutil
 import tempfile
@@ -98,6 +99,7 @@ def _load(path: pathlib.Path, content: bytes) -> Any:
     tally.count(FAMILY, refused=problem is not None)
     assert path.read_bytes() == content
     assert not archives.EXECUTED
+    assert not archives.TRACE.exists()
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
     return model, problem
 
@@ -122,6 +124,36 @@ def test_models_with_foreign_objects(
     members = archives.members_of(_saved()[0])
     members[archives.CONFIG] = json.dumps(config).encode()
     _load(tmp_path / "model.keras", archives.archive_of(members))
+
+
+@pytest.mark.parametrize("number", range(len(archives.foreign_objects())))
+@pytest.mark.filterwarnings("ignore")
+def test_foreign_objects_are_refused(
+    tmp_path: pathlib.Path, number: int
+) -> None:
+    members = archives.members_of(_saved()[0])
+    places: list[list[Any]] = [
+        ["config", "heads", "a"],
+        ["config", "encoder", "config", "stages", 0],
+        ["compile_config", "optimizer"],
+    ]
+    *holders, key = places[number % len(places)]
+    config = json.loads(json.dumps(_config()))
+    holder = functools.reduce(lambda found, name: found[name], holders, config)
+    assert key in holder or isinstance(key, int)
+    holder[key] = archives.foreign_objects()[number]
+    members[archives.CONFIG] = json.dumps(config).encode()
+    _, problem = _load(tmp_path / "model.keras", archives.archive_of(members))
+    assert problem is not None
+
+
+def test_commands_would_leave_a_trace() -> None:
+    command = archives.foreign_objects()[3]["config"]["command"]
+    try:
+        assert os.system(command) == 0
+        assert archives.TRACE.exists()
+    finally:
+        archives.TRACE.unlink()
 
 
 def test_a_lambda_is_refused_by_safe_mode(tmp_path: pathlib.Path) -> None:

@@ -99,7 +99,7 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
         "`higher_is_better` must be a dict by metric or task",
     ),
     "a direction that is a number": (
-        lambda: metrics.task_changes(SCORES, SCORES, {"mae": np.True_}),
+        lambda: metrics.task_changes(SCORES, SCORES, {"mae": 1}),
         "`higher_is_better` must be True or False under 'mae'",
     ),
     "tasks of an encoder that are a number": (
@@ -120,7 +120,7 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "a stack that is a text": (
         lambda: HeadBank({"a": keras.layers.Dense(1)}, stack="no"),
-        r"`stack` must be one of \[False, True\]. Received: stack='no'",
+        r"`stack` must be one of \[True, False\]. Received: stack='no'",
     ),
     "loss weights that are a text": (
         lambda: _model(loss_weights="abc"),
@@ -169,7 +169,7 @@ CASES: dict[str, tuple[Callable[[], Any], str]] = {
     ),
     "tasks by fractions": (
         lambda: _single(np.ones((4, 2)), np.ones(4)),
-        r"`SingleTaskLabels.task` must have one entry per sample",
+        r"`SingleTaskLabels.task` must hold integers.*Received: float64",
     ),
     "weights of fewer samples than numbers of tasks": (
         lambda: _single(np.ones((4, 2)), np.arange(4), np.ones(3)),

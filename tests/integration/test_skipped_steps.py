@@ -416,7 +416,7 @@ def test_what_was_asked_for_survives_saving(
 
 
 def test_the_choice_is_checked() -> None:
-    message = r"`on_non_finite` must be one of \['continue', 'reduce_loss_"
+    message = r"`on_non_finite` must be one of \['continue', 'skip', "
     with pytest.raises(ValueError, match=message):
         make(on_non_finite="stop")
 

@@ -193,3 +193,33 @@ def test_state_is_float32_in_mixed_precision() -> None:
 def test_a_metric_that_cannot_be_used_names_its_task() -> None:
     with pytest.raises(ValueError, match="A metric of task 'a' cannot be used"):
         make({"a": ["nonsense"]})
+
+
+class Faulty(keras.metrics.Mean):
+    def update_state(self, *args: Any) -> None:
+        self.margn  # noqa: B018  (a slip of the pen)
+
+
+def faulty(y_true: Any, y_pred: Any) -> Any:
+    return y_pred.margn
+
+
+@pytest.mark.parametrize(
+    ("metric", "name"), [(Faulty(name="own"), "own"), (faulty, "faulty")]
+)
+def test_a_fault_of_the_users_own_is_told_as_it_is(
+    metric: Any, name: str
+) -> None:
+    with pytest.raises(AttributeError, match="margn") as found:
+        make({"a": [metric]}).update_state(samples())
+    assert found.value.__notes__ == [f"In metric {name!r} of task 'a'."]
+    assert found.traceback[-1].name in {"update_state", "faulty"}
+
+
+def test_a_metric_of_keras_that_does_not_fit_names_its_task() -> None:
+    metric = keras.metrics.MeanMetricWrapper(
+        keras.losses.cosine_similarity, axis=7
+    )
+    compiled = make({"a": [metric]})
+    with pytest.raises(ValueError, match="of task 'a' cannot be computed of"):
+        compiled.update_state(samples())

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 
 from keras_selfaux.metrics import delta_m, task_changes
@@ -113,3 +114,11 @@ def test_unusable_baseline(value):
 def test_unknown_direction(directions):
     with pytest.raises(ValueError, match="names a task or metric without"):
         delta_m(RESULTS, BASELINES, directions)
+
+
+def test_directions_may_be_of_numpy():
+    scores, ones = {"a": {"iou": 2.0}}, {"a": {"iou": 1.0}}
+    for direction in (np.True_, True):
+        for given in ({"iou": direction}, {"a": {"iou": direction}}):
+            assert delta_m(scores, ones, given) == 100.0
+    assert delta_m(scores, ones, {"iou": np.False_}) == -100.0

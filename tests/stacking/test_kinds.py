@@ -3,12 +3,13 @@
 from collections.abc import Callable
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
 from keras_selfaux._stacking._kinds import folds, is_random, stacked_kind
 from tests.cases import LayerCase
-from tests.stacking.helpers import make_stack
+from tests.stacking.helpers import make_inputs, make_stack, run
 
 
 @keras.saving.register_keras_serializable("tests")
@@ -112,3 +113,28 @@ def test_is_random(layer: layers.Layer, random: bool) -> None:
 def test_an_empty_sequential_is_looped_over() -> None:
     template = keras.Sequential([keras.Input((6,))])
     assert not make_stack(LayerCase(lambda: template, (6,))).stacked
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: layers.PReLU(shared_axes=[2]),
+        lambda: layers.PReLU(shared_axes=(1, 2)),
+        lambda: layers.LayerNormalization(center=False, scale=False),
+    ],
+)
+def test_weights_that_fit_any_number_of_features(make: Callable) -> None:
+    stack = make_stack(LayerCase(make, (3, 8)))
+    assert stack.stacked
+    other = make_inputs(LayerCase(make, (3, 16)), 1)
+    plain = make()
+    plain.build((None, 3, 8))
+    found = run(stack, other, [0], [0])
+    np.testing.assert_allclose(found[0], plain(other[0]), rtol=1e-5, atol=1e-6)
+
+
+def test_slopes_by_feature_fit_these_alone() -> None:
+    case = LayerCase(lambda: layers.PReLU(shared_axes=[1]), (3, 8))
+    other = make_inputs(LayerCase(layers.PReLU, (3, 16)), 1)
+    with pytest.raises(ValueError, match="inputs of another shape"):
+        run(make_stack(case), other, [0], [0])

@@ -68,9 +68,10 @@ class StackedLayer(keras.layers.Layer):
 
     def build(self, input_shape: Shape) -> None:
         """Creates the stacked weights for modules of `input_shape`."""
-        self._last_axis = input_shape[-1]
         probe = self._templates[0].copy()
         options = _build_and_watch(probe, input_shape)
+        if probe.weights:
+            self._last_axis = input_shape[-1]
         given = [
             None if self._fresh else t.initial_weights for t in self._templates
         ]
