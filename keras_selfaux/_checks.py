@@ -4,11 +4,12 @@ Every function returns nothing when the value is fine and raises `ValueError`
 otherwise, so that no caller can forget to look at a result.
 """
 
+import contextlib
 import math
 import numbers
 import warnings
 import zipfile
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,26 @@ def is_damage(problem: Exception) -> bool:
         or isinstance(problem, _DAMAGE)
         or type(problem) in _DAMAGE_ALONE
     )
+
+
+@contextlib.contextmanager
+def telling_damage(tell: Callable[[str], Exception]) -> Iterator[None]:
+    """Tells in clear words what a damaged file or config leads to.
+
+    Args:
+        tell: Makes the error of what was raised within the context, as text.
+
+    Raises:
+        Exception: What `tell` made.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as problem:
+        if not is_damage(problem):
+            raise
+        raise tell(f"{type(problem).__name__}: {problem}") from problem
 
 
 _NOT_BY_USERS = ("builtins", "keras", "keras_selfaux")

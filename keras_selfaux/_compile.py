@@ -12,6 +12,7 @@ from keras_selfaux._checks import (
     error,
     is_damage,
     shown,
+    telling_damage,
 )
 from keras_selfaux._types import Task
 from keras_selfaux.distribution import num_replicas
@@ -98,16 +99,14 @@ def optimizer_of(identifier: Any) -> keras.optimizers.Optimizer:
     Raises:
         ValueError: If Keras knows no such optimizer.
     """
-    try:
-        return keras.optimizers.get(identifier)
-    except Exception as problem:
-        if not is_damage(problem):
-            raise
-        raise error(
+    with telling_damage(
+        lambda found: error(
             "`optimizer` must be a Keras optimizer, its name or its config.",
-            received=f"optimizer={identifier!r:.200} ({problem})",
+            received=f"optimizer={identifier!r:.200} ({found})",
             remedy='Pass, say, "adam" or `keras.optimizers.Adam(1e-3)`.',
-        ) from problem
+        )
+    ):
+        return keras.optimizers.get(identifier)
 
 
 def check_optimizer(optimizer: Any, model: Any) -> None:

@@ -5,9 +5,10 @@ import json
 import os
 import pathlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
-from keras_selfaux._checks import UsageError, error, is_damage
+from keras_selfaux._checks import error, telling_damage
 
 Path = str | os.PathLike[str]
 
@@ -82,24 +83,18 @@ def written_at_once(path: Path) -> Iterator[pathlib.Path]:
             unfinished.unlink()
 
 
-@contextlib.contextmanager
-def naming_weights(path: Path) -> Iterator[None]:
+def naming_weights(path: Path) -> AbstractContextManager[None]:
     """Names the file whose weights are loaded within the context.
 
     Raises:
         ValueError: If it is damaged, or of another model.
         OSError: If it is not there or cannot be read.
     """
-    try:
-        yield
-    except UsageError:
-        raise
-    except Exception as problem:
-        if not is_damage(problem):
-            raise
-        raise error(
+    return telling_damage(
+        lambda found: error(
             f"'{os.fspath(path)}' does not hold the weights of this model.",
-            received=f"{type(problem).__name__}: {problem}",
+            received=found,
             remedy="Pass a file that `save_weights` wrote for a model built "
             "and compiled alike.",
-        ) from problem
+        )
+    )

@@ -1,12 +1,12 @@
 """Keras serialisation and the `get` function that every family shares."""
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import keras
 
-from keras_selfaux._checks import UsageError, error, is_damage
+from keras_selfaux._checks import error, telling_damage
 
 PACKAGE = "keras_selfaux"
 
@@ -23,8 +23,7 @@ def register(cls: _Class) -> _Class:
     return registered
 
 
-@contextlib.contextmanager
-def naming_config(cls: type, config: Any) -> Iterator[None]:
+def naming_config(cls: type, config: Any) -> AbstractContextManager[None]:
     """Tells what was to be made where a config is damaged.
 
     Args:
@@ -34,19 +33,14 @@ def naming_config(cls: type, config: Any) -> Iterator[None]:
     Raises:
         ValueError: If nothing can be made of it.
     """
-    try:
-        yield
-    except UsageError:
-        raise
-    except Exception as problem:
-        if not is_damage(problem):
-            raise
-        raise error(
+    return telling_damage(
+        lambda found: error(
             f"No {cls.__name__} can be made of this config.",
-            received=f"{type(problem).__name__}: {problem} ({config!r:.100})",
+            received=f"{found} ({config!r:.100})",
             remedy="Pass what `get_config` returned, with all classes of your "
             "own registered.",
-        ) from problem
+        )
+    )
 
 
 def resolve(
@@ -94,15 +88,11 @@ def _described(config: dict[str, Any], argument: str) -> Any:
     """
     # As in Keras, a class's name and config are enough.
     ours = {"registered_name": f"{PACKAGE}>{config['class_name']}"}
-    try:
-        return keras.saving.deserialize_keras_object({**ours, **config})
-    except UsageError:
-        raise
-    except Exception as problem:
-        if not is_damage(problem):
-            raise
-        raise error(
+    with telling_damage(
+        lambda found: error(
             f"`{argument}` is a config dict that nothing can be made of.",
-            received=f"{config!r:.200} ({type(problem).__name__}: {problem})",
+            received=f"{config!r:.200} ({found})",
             remedy="Pass what `serialize` returned.",
-        ) from problem
+        )
+    ):
+        return keras.saving.deserialize_keras_object({**ours, **config})

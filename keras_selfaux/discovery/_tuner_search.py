@@ -5,17 +5,17 @@ share it, as KerasTuner does it:
 https://keras.io/keras_tuner/guides/distributed_tuning/
 """
 
-import contextlib
 import gc
 import os
 import pathlib
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import keras_tuner
 
-from keras_selfaux._checks import UsageError, error, is_damage
+from keras_selfaux._checks import error, telling_damage
 from keras_selfaux._compile import loss_weights_by_task
 from keras_selfaux._files import write_json
 from keras_selfaux._types import Task
@@ -54,25 +54,19 @@ def search_trials(search: Search, folder: pathlib.Path) -> list[Run] | None:
     return runs
 
 
-@contextlib.contextmanager
-def _naming_trials(folder: pathlib.Path) -> Iterator[None]:
+def _naming_trials(folder: pathlib.Path) -> AbstractContextManager[None]:
     """Names the folder whose trials are read within the context.
 
     Raises:
         ValueError: If they are damaged.
     """
-    try:
-        yield
-    except UsageError:
-        raise
-    except Exception as problem:
-        if not is_damage(problem):
-            raise
-        raise error(
+    return telling_damage(
+        lambda found: error(
             f"'{folder / TRIALS}' holds trials that cannot be read.",
-            received=f"{type(problem).__name__}: {problem}",
+            received=found,
             remedy="Pass overwrite=True to start anew, or another directory.",
-        ) from problem
+        )
+    )
 
 
 class EnumerationTuner(keras_tuner.Tuner):
