@@ -352,10 +352,11 @@ def claim_output(
         ValueError: If the file of an earlier run's settings is damaged.
     """
     path = pathlib.Path(config.output_dir) / "config.json"
-    if distribution.is_chief():
-        _hold(path.parent)
-        if config.overwrite or anew:
-            forget(path.parent, parts)
+    if not distribution.is_chief():
+        return path.parent  # which is the chief's to judge
+    _hold(path.parent)
+    if config.overwrite or anew:
+        forget(path.parent, parts)
     # As JSON has it: a tuple comes back as a list.
     settings = json.loads(json.dumps(dataclasses.asdict(config)))
     found = None
@@ -379,9 +380,8 @@ def claim_output(
                 "go on with it, --overwrite to replace it, or another "
                 "--output_dir."
             )
-    if distribution.is_chief():
-        run_id = (found or {}).get("run_id") or uuid.uuid4().hex
-        write_json(path, {**settings, "run_id": run_id})
+    run_id = (found or {}).get("run_id") or uuid.uuid4().hex
+    write_json(path, {**settings, "run_id": run_id})
     return path.parent
 
 
