@@ -21,6 +21,7 @@ from tests.export.models import (
     images,
     vectors,
 )
+from tests.replicas import two_replicas
 
 
 def of_export(model: Any, path: pathlib.Path) -> Content:
@@ -70,7 +71,7 @@ def test_clones_cost_nothing(
 
 
 def test_after_training_under_a_strategy(tmp_path: pathlib.Path) -> None:
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
+    strategy = two_replicas()
     x = images(8)
     with strategy.scope():
         model = image_model()
