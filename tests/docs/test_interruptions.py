@@ -7,7 +7,7 @@ import re
 import pytest
 
 import keras_selfaux
-from examples import robot_arm
+from examples import discover, robot_arm
 from keras_selfaux.callbacks import _callback_state
 from tests.docs.test_readme import python_blocks
 from tests.integration.models import compile_model, make_data, make_model
@@ -30,7 +30,11 @@ def test_the_code_runs(
 
 
 def test_flags_exist() -> None:
-    known = {field.name for field in dataclasses.fields(robot_arm.Config)}
+    known = {
+        field.name
+        for config in (robot_arm.Config, discover.Config)
+        for field in dataclasses.fields(config)
+    }
     named = re.findall(r"`?--(\w+)", PAGE.read_text())
     assert {name.removeprefix("no") for name in named} <= known
 
