@@ -95,7 +95,7 @@ def test_killed_at_any_time_it_ends_where_it_would_have_ended(
         while True:
             process = start(folder, data_dir)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(chance.uniform(0.3, 0.9) * seconds)
+                process.wait(chance.uniform(0.15, 0.8) * seconds)
             process.kill()
             printed, errors = process.communicate()
             if process.returncode != -signal.SIGKILL:
